@@ -1,0 +1,83 @@
+import type { PUEvent } from './pu.js'
+import type { Tags } from './tags.js'
+
+/** Why a packet or a connection was not let through. One word per idea, in records, counters and documentation alike. */
+export type DropReason =
+  /** A rule rejected the peer, or none accepted it. */
+  | 'policy'
+  /** Not a well-formed IP, TCP or overlay packet. */
+  | 'format'
+  /** No room for the overlay's four option bytes. */
+  | 'options'
+  /** The identity's overlay exceeds what a packet may carry. */
+  | 'size'
+  | 'version'
+  /** The peer authenticates with another kind of secret. */
+  | 'mode'
+  /** The peer encodes identities in another way. */
+  | 'encoding'
+  /** The peer's record does not verify. */
+  | 'token'
+  /** The record's validity window does not hold now, within the leeway. */
+  | 'clock'
+  /** A MAC over the handshake does not verify. */
+  | 'mac'
+  /** The SYN was dialled to an address that is not the receiver's: relayed or reflected. */
+  | 'misdirected'
+  | 'replay'
+  /** The packet does not fit the state of its flow. */
+  | 'state'
+  /** A packet of a flow that began before enforcement, or whose handshake was forgotten. */
+  | 'mid-stream'
+  /** A peer inside the trireme networks showed no identity. */
+  | 'stripped-or-unenforced'
+  /** A bounded table or queue was full. */
+  | 'overload'
+  /** A token engine did not answer in time. */
+  | 'timeout'
+  /** The PU is not, or no longer, enforced. */
+  | 'context'
+  /** The other end refused. */
+  | 'refused'
+  /** A defect of the enforcer: the packet was dropped, nothing else happened. */
+  | 'internal'
+
+/** One end of a flow as a record shows it. */
+export interface FlowEndpoint {
+  /** The PU's ID, or the empty string for a peer without identity. */
+  readonly id: string
+  readonly ip: string
+  readonly port: number
+  readonly tags: Tags
+}
+
+/** What one end decided about one connection, or about `count` identical ones. */
+export interface FlowRecord {
+  /** ISO 8601, UTC. */
+  readonly time: string
+  /** Equal at both ends: the first 16 bytes of SHA-256 over the SYN's overlay, in hex; local and random where there was none. */
+  readonly id: string
+  readonly source: FlowEndpoint
+  readonly destination: FlowEndpoint
+  readonly verdict: 'accept' | 'reject'
+  /** Empty for a flow that a rule over identities accepted. */
+  readonly reason: DropReason | ''
+  /** The deciding rule, or `default deny`, with the nearest rule and what it lacked where there was one. */
+  readonly rule: string
+  /** Would have been denied, and passed because of observe mode. */
+  readonly observed: boolean
+  readonly count: number
+}
+
+/** What happened to a PU. `forcestop`: its activation failed. `ignore`: its policy is to allow all. */
+export type PURecordEvent = PUEvent | 'update' | 'delete' | 'forcestop' | 'ignore' | 'unknown'
+
+export interface PURecord {
+  /** ISO 8601, UTC. */
+  readonly time: string
+  readonly contextID: string
+  readonly event: PURecordEvent
+  readonly tags: Tags
+  /** Why, where the event is a failure. */
+  readonly reason?: string
+}

@@ -1,0 +1,38 @@
+import type { Tags } from './tags.js'
+
+/** What a processing unit is. Each kind has its own pair of enforcer and supervisor. */
+export type PUKind = 'container' | 'linux-process' | 'user-session'
+
+/** A port range, both ends included. One port is a range with equal ends. */
+export interface PortRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** How the kernel tells a PU's packets from everybody else's. */
+export type Isolation =
+  /** A cgroup v2 path relative to the cgroup2 mount, without a leading slash (`-m cgroup --path`). */
+  | { readonly by: 'cgroup-path'; readonly path: string }
+  /** A net_cls class ID of cgroup v1 (`-m cgroup --cgroup`). */
+  | { readonly by: 'net-cls'; readonly classID: number }
+  /** A network namespace that is the PU's alone. The path stays valid while the PU runs (`/proc/self/fd/N`). */
+  | { readonly by: 'netns'; readonly path: string }
+
+/** What a monitor knows about a running PU. Plain data: copied, stored and sent as it is. */
+export interface PURuntime {
+  readonly kind: PUKind
+  readonly name: string
+  /** The process whose start made the PU, in the monitor's PID namespace. */
+  readonly pid?: number
+  readonly tags: Tags
+  /** Ports on which the PU accepts connections, by which incoming packets find it where no namespace does. */
+  readonly ports: readonly PortRange[]
+  /** Addresses by which peers may dial the PU beside those of its network namespace: virtual and published ones. */
+  readonly aliases?: readonly string[]
+  readonly isolation: Isolation
+  /** Facts for the resolver that no part of Trireme reads. */
+  readonly options?: Readonly<Record<string, string>>
+}
+
+/** An event in the life of a PU. Only `start` and `stop` change enforcement; the resolver hears of all. */
+export type PUEvent = 'create' | 'start' | 'stop' | 'destroy' | 'pause' | 'unpause'
