@@ -1,0 +1,142 @@
+import { TriremeError } from '../errors.js'
+import type { TokenEngine } from '../plugin.js'
+import { formatTag, isReservedTagKey, type Tags } from '../tags.js'
+import { type EphemeralKey, generateEphemeralKey, sha256 } from './key-schedule.js'
+import { MAX_RECORD_BYTES } from './overlay.js'
+import { CLOCK_LEEWAY_S } from './record-verifier.js'
+
+/** A record is replaced when it is this old. */
+export const RECORD_RENEWAL_MS = 60_000
+/** How long a record is good. */
+export const RECORD_LIFE_S = 180
+
+/** A record of a PU of this node, with the secret half of its ephemeral key. */
+export interface OwnRecord {
+  readonly bytes: Uint8Array
+  /** SHA-256 over the bytes. */
+  readonly hash: Buffer
+  readonly ephemeral: EphemeralKey
+  /** The key ID of the record's signer. */
+  readonly keyID: string
+  readonly notAfter: number
+}
+
+export interface RecordIssuerOptions {
+  readonly serverID: string
+  readonly engine: TokenEngine
+  /** The key ID that signs now, by the engine's secrets. */
+  readonly keyID: () => string
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Hears when a renewal failed; the previous record stays until it expires. */
+  readonly onError: (contextID: string, error: unknown) => void
+}
+
+/** What a record says of a PU. */
+export interface RecordSubject {
+  readonly puID: string
+  readonly tags: Tags
+}
+
+interface Issued {
+  readonly subject: RecordSubject
+  current: OwnRecord
+  issuedAt: number
+  isRenewing: boolean
+}
+
+/** Issues and renews the records of this node's PUs, ahead of need, so that a handshake never waits for a signature. */
+export class RecordIssuer {
+  readonly #options: RecordIssuerOptions
+  readonly #issued = new Map<string, Issued>()
+  /** Hashes of our own records in latin1, with the second at which the last verifier forgets them. */
+  readonly #ownHashes = new Map<string, number>()
+
+  constructor(options: RecordIssuerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Issues the PU's first record, or the first with other tags. Replaces nothing where it rejects.
+   * @throws TriremeError `ERR_INVALID_TAG` for a reserved tag, `ERR_IDENTITY_TOO_LARGE` with size and largest tags.
+   */
+  async add(contextID: string, subject: RecordSubject): Promise<void> {
+    for (const tag of subject.tags) {
+      if (isReservedTagKey(tag.key)) {
+        throw new TriremeError(
+          'ERR_INVALID_TAG',
+          `tag ${formatTag(tag)}: keys that begin with @ or $ are reserved`,
+        )
+      }
+    }
+    const current = await this.#issue(subject)
+    this.#issued.set(contextID, { subject, current, issuedAt: this.#options.now(), isRenewing: false })
+  }
+
+  remove(contextID: string): void {
+    this.#issued.delete(contextID)
+  }
+
+  /** Whether a record of this hash is one of ours that a verifier may still take. */
+  isOwn(hash: Buffer): boolean {
+    return this.#ownHashes.has(hash.toString('latin1'))
+  }
+
+  /** The record to send now, or undefined where the PU has none that is still good. */
+  current(contextID: string): OwnRecord | undefined {
+    const issued = this.#issued.get(contextID)
+    if (!issued) return undefined
+    return issued.current.notAfter * 1000 > this.#options.now() ? issued.current : undefined
+  }
+
+  /** Renews what is due; to be called every few seconds. Resolves when the renewals are done. */
+  async renew(force = false): Promise<void> {
+    const now = this.#options.now()
+    for (const [hash, until] of this.#ownHashes) if (until * 1000 < now) this.#ownHashes.delete(hash)
+    const due = [...this.#issued].filter(
+      ([, issued]) => !issued.isRenewing && (force || now - issued.issuedAt >= RECORD_RENEWAL_MS),
+    )
+    await Promise.all(due.map(([contextID, issued]) => this.#renewOne(contextID, issued)))
+  }
+
+  async #renewOne(contextID: string, issued: Issued): Promise<void> {
+    issued.isRenewing = true
+    try {
+      issued.current = await this.#issue(issued.subject)
+      issued.issuedAt = this.#options.now()
+    } catch (error) {
+      this.#options.onError(contextID, error)
+    } finally {
+      issued.isRenewing = false
+    }
+  }
+
+  async #issue(subject: RecordSubject): Promise<OwnRecord> {
+    const { puID, tags } = subject
+    const { serverID, engine, keyID, now } = this.#options
+    const ephemeral = generateEphemeralKey()
+    const notBefore = Math.floor(now() / 1000)
+    const notAfter = notBefore + RECORD_LIFE_S
+    const claims = { issuer: serverID, puID, tags, ephemeralKey: ephemeral.publicKey, notBefore, notAfter }
+    const signedBy = keyID()
+    const bytes = await engine.issue(claims)
+    // The secrets may have changed while an asynchronous engine signed: which key it used is then unknown.
+    if (keyID() !== signedBy) return this.#issue(subject)
+    if (bytes.length > MAX_RECORD_BYTES) throw tooLarge(puID, tags, bytes.length)
+    const hash = sha256(bytes)
+    this.#ownHashes.set(hash.toString('latin1'), notAfter + CLOCK_LEEWAY_S)
+    return { bytes, hash, ephemeral, keyID: signedBy, notAfter }
+  }
+}
+
+function tooLarge(puID: string, tags: Tags, bytes: number): TriremeError {
+  const largest = tags
+    .map(tag => ({ key: tag.key, bytes: Buffer.byteLength(formatTag(tag)) }))
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 3)
+    .map(tag => `${tag.key.slice(0, 40)} (${tag.bytes} bytes)`)
+  return new TriremeError(
+    'ERR_IDENTITY_TOO_LARGE',
+    `identity of ${puID}: its record has ${bytes} bytes, at most ${MAX_RECORD_BYTES} fit a packet; largest tags: ${largest.join(', ')}`,
+  )
+}
