@@ -1,1 +1,8 @@
-export {}
+export {
+  type NfqEnforcer,
+  type NfqEnforcerComponents,
+  type NfqEnforcerOptions,
+  type NfqEnforcerStats,
+  nfqEnforcer,
+} from './nfq-enforcer.js'
+export type { PacketQueue, PacketQueueOptions, PacketQueueStats, QueuedPacket } from './queue.js'

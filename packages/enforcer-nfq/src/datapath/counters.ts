@@ -1,0 +1,14 @@
+import type { DropReason } from '@trireme/core'
+
+/** Counts outcomes by name: `accepted`, `rejected`, `observed`, and `drop.<reason>` for packets. */
+export class Counters {
+  readonly #counts = new Map<string, number>()
+
+  count(name: 'accepted' | 'rejected' | 'observed' | 'refused' | `drop.${DropReason}`): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
+  }
+
+  snapshot(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+}

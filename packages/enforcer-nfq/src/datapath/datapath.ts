@@ -1,0 +1,87 @@
+import { ACK_OVERLAY_BYTES } from '@trireme/core'
+import type { Arrival } from './arrival.js'
+import { receiveAck, receiveSyn, receiveSynAck, sendAck, sendSyn, sendSynAck } from './handshake.js'
+import { edited, type Path } from './path.js'
+import { plain } from './unidentified.js'
+import { ACCEPT, accept, drop, refuse, type Verdict } from './verdict.js'
+
+/**
+ * Decides on one packet that the kernel's rules did not decide on. Pure but for the path's tables: no I/O, no timers.
+ * A SYN finds its PU, a later packet its flow.
+ */
+export function decide(path: Path, arrival: Arrival): Verdict {
+  const { packet } = arrival
+  if (packet.isSyn) return arrival.side === 'app' ? appSyn(path, arrival) : netSyn(path, arrival)
+  if (packet.isSynAck) return arrival.side === 'app' ? sendSynAck(path, arrival) : netSynAck(path, arrival)
+  // SYN with RST or FIN is no TCP that a kernel would send.
+  if (packet.hasSyn) return drop('format')
+  return arrival.side === 'app' ? appSegment(path, arrival) : netSegment(path, arrival)
+}
+
+function appSyn(path: Path, arrival: Arrival): Verdict {
+  if (arrival.packet.hasOverlayOption) return drop('format')
+  return arrival.pu ? sendSyn(path, arrival.pu, arrival) : drop('context')
+}
+
+function netSyn(path: Path, arrival: Arrival): Verdict {
+  const { packet } = arrival
+  const pu = arrival.pu ?? path.pus.byPort(packet.destinationPort)
+  if (pu) return receiveSyn(path, pu, arrival)
+  // A PU of this host dials a server beside the PUs: the server gets a plain SYN, and step 4 judges its answer.
+  const client = path.flows.client(packet.flowKey())
+  if (client?.isn === packet.sequence) return edited(plain(path, packet), accept)
+  return drop('context')
+}
+
+function netSynAck(path: Path, arrival: Arrival): Verdict {
+  const { packet, state } = arrival
+  const flow = path.flows.client(packet.reverseFlowKey())
+  if (flow) return receiveSynAck(path, flow, packet)
+  if (state === 'acl' && !packet.hasOverlayOption) return edited(plain(path, packet), accept)
+  return drop('state')
+}
+
+function appSegment(path: Path, arrival: Arrival): Verdict {
+  const { packet } = arrival
+  const client = path.flows.client(packet.flowKey())
+  if (client) return packet.isRst ? ACCEPT : sendAck(path, client, packet)
+  const servers = path.flows.servers(packet.reverseFlowKey())
+  if (servers.length === 0) return forgotten(path, arrival)
+  if (packet.isRst || servers.some(flow => flow.stage === 'auth'))
+    return packet.hasOverlayOption ? drop('format') : ACCEPT
+  // Before AUTH a server lets nothing leave but SYN-ACK and RST.
+  return drop('state')
+}
+
+function netSegment(path: Path, arrival: Arrival): Verdict {
+  const { packet } = arrival
+  const servers = path.flows.servers(packet.flowKey())
+  if (servers.length > 0)
+    return packet.isRst && !packet.hasOverlayOption ? ACCEPT : receiveAck(path, servers, packet)
+  const client = path.flows.client(packet.reverseFlowKey())
+  if (!client) return forgotten(path, arrival)
+  if (packet.hasOverlayOption) return drop('state')
+  if (packet.isRst) return ACCEPT
+  // Before MAC_s a client admits a bare ACK: the challenge of an old socket, which its own reset clears (RFC 9293 §3.10.7.3).
+  if (client.stage === 'syn-sent') return packet.isBareAck ? ACCEPT : drop('state')
+  return client.stage === 'released' ? ACCEPT : drop('state')
+}
+
+/** A segment of a flow that is not known: an ended handshake's late packet, or one from before a restart. */
+function forgotten(path: Path, arrival: Arrival): Verdict {
+  const { packet, state } = arrival
+  if (packet.isRst) return packet.hasOverlayOption ? drop('state') : ACCEPT
+  if (state === 'auth' || state === 'acl') return decidedWithoutFlow(path, arrival)
+  if (!path.resets.take(path.now())) return drop('mid-stream')
+  return edited(plain(path, packet), refuse)
+}
+
+/** The kernel knows the connection as decided: an overlay is a late duplicate and goes, anything else has no business here. */
+function decidedWithoutFlow(path: Path, arrival: Arrival): Verdict {
+  const { packet, isCurrentEpoch } = arrival
+  if (!isCurrentEpoch)
+    return path.resets.take(path.now()) ? edited(plain(path, packet), refuse) : drop('mid-stream')
+  if (!packet.hasOverlayOption) return ACCEPT
+  const isDuplicate = arrival.side === 'net' && packet.hasAck && packet.payloadLength === ACK_OVERLAY_BYTES
+  return isDuplicate ? edited(plain(path, packet), accept) : drop('state')
+}

@@ -1,0 +1,16 @@
+import type { SynOverlay } from '@trireme/core'
+import { addressText } from '../packet/address-text.js'
+import type { TcpPacket } from '../packet/tcp-packet.js'
+import type { Path } from './path.js'
+import type { PUContext } from './pu-context.js'
+
+/**
+ * Whether the client dialled somebody else: the address in the overlay is neither the packet's destination, nor one of this
+ * host's under the same port, nor an alias of the PU. Such a SYN was relayed or reflected.
+ */
+export function isMisdirected(path: Path, pu: PUContext, packet: TcpPacket, syn: SynOverlay): boolean {
+  const isSamePort = syn.dialledPort === packet.destinationPort
+  if (isSamePort && Buffer.compare(syn.dialledAddress, packet.destination) === 0) return false
+  if (pu.hasAlias(addressText(syn.dialledAddress), syn.dialledPort)) return false
+  return !(isSamePort && path.addresses.has(syn.dialledAddress))
+}

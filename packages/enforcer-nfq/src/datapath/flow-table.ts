@@ -1,0 +1,100 @@
+import type { ClientFlow, ServerFlow } from './flow.js'
+
+/** An entry is forgotten this long after its last packet: a SYN is resent after 1, 3, 7, 15, 31 and 63 s. */
+export const FLOW_IDLE_MS = 64_000
+const MAX_FLOWS = 65_536
+/** SYNs with different ISNs or overlays that may wait on one tuple. */
+const MAX_CANDIDATES = 2
+
+/** The handshakes that one network namespace knows of, bounded: beyond the bound the eldest go. */
+export class FlowTable {
+  readonly #clients = new Map<string, ClientFlow>()
+  /** Per tuple, the eldest first. */
+  readonly #servers = new Map<string, ServerFlow[]>()
+  /** IDs of server flows that share the kernel's entry with their client's: how the client's steps learn of it. */
+  readonly #sharedIDs = new Set<string>()
+
+  client(key: string): ClientFlow | undefined {
+    return this.#clients.get(key)
+  }
+
+  /** Replaces a flow of the same tuple. */
+  addClient(flow: ClientFlow): void {
+    this.#clients.delete(flow.key)
+    if (this.#clients.size >= MAX_FLOWS) this.#evictClient()
+    this.#clients.set(flow.key, flow)
+  }
+
+  /** All flows of a tuple, the eldest first. */
+  servers(key: string): readonly ServerFlow[] {
+    return this.#servers.get(key) ?? []
+  }
+
+  /** Adds a candidate; where a tuple has too many, its eldest undecided one goes. */
+  addServer(flow: ServerFlow): void {
+    const flows = this.#servers.get(flow.key) ?? []
+    const candidates = flows.filter(other => other.stage === 'syn-received')
+    if (candidates.length >= MAX_CANDIDATES) this.#forget(flows, candidates[0]!)
+    if (flows.length === 0 && this.#servers.size >= MAX_FLOWS) this.#evictServer()
+    flows.push(flow)
+    this.#servers.set(flow.key, flows)
+    if (flow.sharesEntry) this.#sharedIDs.add(flow.id)
+  }
+
+  /** The flow became the tuple's one connection: what else was kept for the tuple goes. */
+  settle(flow: ServerFlow): void {
+    const flows = this.#servers.get(flow.key) ?? []
+    for (const other of [...flows]) if (other !== flow) this.#forget(flows, other)
+  }
+
+  /** The PU's kernel answered a new SYN of the tuple: the connection that was authorized there is over. */
+  demote(key: string): void {
+    const flows = this.#servers.get(key) ?? []
+    for (const flow of [...flows]) if (flow.stage === 'auth') this.#forget(flows, flow)
+  }
+
+  /** Whether client and server of the flow share one connection entry of the kernel. */
+  isShared(id: string): boolean {
+    return this.#sharedIDs.has(id)
+  }
+
+  /** Forgets the flows of a PU that is enforced no longer. */
+  removePU(contextID: string): void {
+    this.#removeWhere(flow => flow.pu.contextID === contextID)
+  }
+
+  /** Forgets what has been idle too long. */
+  sweep(nowMs: number): void {
+    this.#removeWhere(flow => nowMs - flow.lastSeenMs > FLOW_IDLE_MS)
+  }
+
+  get size(): number {
+    return this.#clients.size + this.#servers.size
+  }
+
+  #removeWhere(isGone: (flow: ClientFlow | ServerFlow) => boolean): void {
+    for (const [key, flow] of this.#clients) if (isGone(flow)) this.#clients.delete(key)
+    for (const [key, flows] of this.#servers) {
+      for (const flow of [...flows]) if (isGone(flow)) this.#forget(flows, flow)
+      if (flows.length === 0) this.#servers.delete(key)
+    }
+  }
+
+  #forget(flows: ServerFlow[], flow: ServerFlow): void {
+    flows.splice(flows.indexOf(flow), 1)
+    this.#sharedIDs.delete(flow.id)
+  }
+
+  #evictClient(): void {
+    const eldest = this.#clients.keys().next()
+    if (!eldest.done) this.#clients.delete(eldest.value)
+  }
+
+  #evictServer(): void {
+    const eldest = this.#servers.entries().next()
+    if (eldest.done) return
+    const [key, flows] = eldest.value
+    for (const flow of [...flows]) this.#forget(flows, flow)
+    this.#servers.delete(key)
+  }
+}

@@ -1,0 +1,32 @@
+import type { Handshake } from '@trireme/core'
+import type { EditFault } from '../packet/seal.js'
+import type { FlowTable } from './flow-table.js'
+import type { LocalAddresses } from './local-addresses.js'
+import type { PUTable } from './pu-table.js'
+import type { ReplayFilter } from './replay-filter.js'
+import type { Reporter } from './reporter.js'
+import type { TokenBucket } from './token-bucket.js'
+import { drop, type Verdict } from './verdict.js'
+
+/** All that the steps of a handshake work with in one network namespace. */
+export interface Path {
+  readonly handshake: Handshake
+  /** `mutual`: the client's transmitter rules decide over the server, too. */
+  readonly authorization: 'mutual' | 'receiver'
+  readonly pus: PUTable
+  readonly flows: FlowTable
+  readonly replays: ReplayFilter
+  readonly addresses: LocalAddresses
+  readonly reporter: Reporter
+  readonly resets: TokenBucket
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Where a rewritten packet is put. */
+  readonly out: Uint8Array
+}
+
+/** The verdict over a rewritten packet, or the drop that its editor's refusal means. */
+export function edited(length: number | EditFault, verdict: (length: number) => Verdict): Verdict {
+  if (typeof length === 'number') return verdict(length)
+  return drop(length === 'options' ? 'options' : 'format')
+}

@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import type { DropReason, EventCollector, FlowEndpoint, PeerRecord } from '@trireme/core'
+import { addressText } from '../packet/address-text.js'
+import type { TcpPacket } from '../packet/tcp-packet.js'
+import type { PUContext } from './pu-context.js'
+
+/** What one end decided, and why. */
+export interface Decision {
+  readonly verdict: 'accept' | 'reject'
+  readonly reason: DropReason | ''
+  readonly rule: string
+  readonly observed: boolean
+}
+
+export interface FlowReport {
+  readonly pu: PUContext
+  readonly peer?: PeerRecord | undefined
+  readonly decision: Decision
+  /** Absent where the SYN had no overlay. */
+  readonly flowID?: string | undefined
+  /** Which end of the connection the PU is. */
+  readonly role: 'client' | 'server'
+  /** The flow key of the packets from the client. */
+  readonly key: string
+}
+
+/** Turns decisions into flow records, and counts them at the PU. */
+export class Reporter {
+  readonly #collector: EventCollector
+  readonly #now: () => number
+
+  constructor(collector: EventCollector, now: () => number) {
+    this.#collector = collector
+    this.#now = now
+  }
+
+  report(report: FlowReport): void {
+    const { pu, peer, decision, role, key } = report
+    pu.counters.count(
+      decision.observed ? 'observed' : decision.verdict === 'accept' ? 'accepted' : 'rejected',
+    )
+    const bytes = Buffer.from(key, 'latin1')
+    const own = { id: pu.id, tags: pu.recordTags }
+    const other = peer ? { id: peer.claims.puID, tags: peer.claims.tags } : { id: '', tags: [] }
+    this.#collector.collectFlowEvent({
+      time: new Date(this.#now()).toISOString(),
+      id: report.flowID ?? randomBytes(16).toString('hex'),
+      source: endpoint(bytes, 0, role === 'client' ? own : other),
+      destination: endpoint(bytes, 18, role === 'client' ? other : own),
+      ...decision,
+      count: 1,
+    })
+  }
+}
+
+/** The key under which both ends file a connection: that of the packets from its client. */
+export function clientKey(packet: TcpPacket, isFromClient: boolean): string {
+  return isFromClient ? packet.flowKey() : packet.reverseFlowKey()
+}
+
+function endpoint(key: Buffer, at: number, who: Pick<FlowEndpoint, 'id' | 'tags'>): FlowEndpoint {
+  return { ...who, ip: addressText(key.subarray(at, at + 16)), port: key.readUInt16BE(at + 16) }
+}

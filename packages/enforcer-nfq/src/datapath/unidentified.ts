@@ -1,0 +1,63 @@
+import type { ACL, DropReason, IPRule } from '@trireme/core'
+import { isPlain, stripOverlay } from '../packet/edit.js'
+import { rewriteSynAckToReset } from '../packet/reset.js'
+import type { TcpPacket } from '../packet/tcp-packet.js'
+import type { Arrival } from './arrival.js'
+import type { ClientFlow } from './flow.js'
+import { edited, type Path } from './path.js'
+import type { PUContext } from './pu-context.js'
+import type { Decision } from './reporter.js'
+import { accept, drop, refuse, setState, type Verdict } from './verdict.js'
+
+/** A SYN without overlay that enters a PU: the PU's network ACLs decide, default deny. It never changes an authorized flow. */
+export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
+  const { packet, state } = arrival
+  if (state === 'auth' || state === 'sent') return drop('state')
+  const rule = pu.networkACL.match(packet.source, packet.destinationPort, 'tcp')
+  const decision = decideUnidentified(pu, rule)
+  path.reporter.report({ pu, decision, role: 'server', key: packet.flowKey() })
+  if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
+  return state === 'acl' ? drop('policy') : denySyn(path, pu, packet)
+}
+
+/**
+ * A SYN-ACK without overlay that answers a SYN with one: somebody stripped it, or the peer is not enforced. It passes only if
+ * an application ACL allows the destination explicitly, or in observe mode.
+ */
+export function receivePlainSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
+  const { pu } = flow
+  const decision = decideUnidentified(pu, explicitAccept(pu.applicationACL, packet))
+  path.reporter.report({ pu, decision, role: 'client', key: flow.key, flowID: flow.id })
+  if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
+  return refuseSynAck(path, flow, packet)
+}
+
+/** Tells the PU's socket, in SYN-SENT, that it was refused; with `deny: drop` it hears nothing. */
+export function refuseSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
+  flow.stage = 'refused'
+  if (flow.pu.policy.denyWith === 'drop') return drop('policy')
+  return edited(rewriteSynAckToReset(packet, path.out), accept)
+}
+
+/** Answers a SYN that was denied: stripped first, so that the reset does not count the overlay. */
+export function denySyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
+  if (pu.policy.denyWith === 'drop') return drop('policy')
+  return edited(plain(path, packet), refuse)
+}
+
+/** The packet without what no SYN may deliver; 0 where there is nothing to take away. */
+export function plain(path: Path, packet: TcpPacket) {
+  return isPlain(packet) ? 0 : stripOverlay(packet, path.out)
+}
+
+function explicitAccept(acl: ACL, packet: TcpPacket): IPRule | undefined {
+  return acl.match(packet.source, packet.sourcePort, 'tcp')
+}
+
+function decideUnidentified(pu: PUContext, rule: IPRule | undefined): Decision {
+  const stripped: DropReason = 'stripped-or-unenforced'
+  if (rule?.action === 'accept') return { verdict: 'accept', reason: '', rule: rule.name, observed: false }
+  const why = { reason: rule ? ('policy' as const) : stripped, rule: rule?.name ?? 'default deny' }
+  if (pu.policy.mode === 'observe') return { verdict: 'accept', observed: true, ...why }
+  return { verdict: 'reject', observed: false, ...why }
+}

@@ -1,0 +1,52 @@
+import type { QueuedPacket } from './queue.js'
+
+/** A copy of a packet that waits for a token engine. */
+export interface HeldPacket {
+  readonly queue: number
+  readonly id: number
+  readonly hook: number
+  readonly mark: number
+  readonly bytes: Uint8Array
+}
+
+export interface HeldPacketsOptions {
+  /** Packets at most; beyond it they are dropped at once. */
+  readonly maxPackets: number
+  readonly timeoutMs: number
+  /** The wait is over: decide again, or, after the time limit, drop. */
+  readonly onReady: (packet: HeldPacket, isTimeout: boolean) => void
+}
+
+/** Packets that are held while a token engine verifies. Each is handed back exactly once. */
+export class HeldPackets {
+  readonly #options: HeldPacketsOptions
+  readonly #held = new Set<HeldPacket>()
+
+  constructor(options: HeldPacketsOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  /** Copies the packet and holds it until `until` settles. False where there is no room. */
+  hold(packet: QueuedPacket, until: Promise<unknown>): boolean {
+    if (this.#held.size >= this.#options.maxPackets) return false
+    const { queue, id, hook, mark } = packet
+    const bytes = packet.data.slice(packet.offset, packet.offset + packet.length)
+    const held: HeldPacket = { queue, id, hook, mark, bytes }
+    this.#held.add(held)
+    const timer = setTimeout(() => this.#release(held, true), this.#options.timeoutMs)
+    const settled = () => {
+      clearTimeout(timer)
+      this.#release(held, false)
+    }
+    until.then(settled, settled)
+    return true
+  }
+
+  #release(held: HeldPacket, isTimeout: boolean): void {
+    if (this.#held.delete(held)) this.#options.onReady(held, isTimeout)
+  }
+}

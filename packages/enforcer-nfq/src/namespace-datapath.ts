@@ -1,0 +1,183 @@
+import {
+  epochOfMark,
+  type FilterQueue,
+  foreignMark,
+  type Handshake,
+  refuseCommand,
+  setStateCommand,
+  stateOfMark,
+} from '@trireme/core'
+import type { Arrival } from './datapath/arrival.js'
+import { Counters } from './datapath/counters.js'
+import { decide } from './datapath/datapath.js'
+import { FlowTable } from './datapath/flow-table.js'
+import { LocalAddresses } from './datapath/local-addresses.js'
+import type { Path } from './datapath/path.js'
+import type { PUContext } from './datapath/pu-context.js'
+import { PUTable } from './datapath/pu-table.js'
+import { ReplayFilter } from './datapath/replay-filter.js'
+import type { Reporter } from './datapath/reporter.js'
+import { TokenBucket } from './datapath/token-bucket.js'
+import { drop, type Verdict } from './datapath/verdict.js'
+import { type HeldPacket, HeldPackets } from './held-packets.js'
+import { TcpPacket } from './packet/tcp-packet.js'
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_LOCAL_OUT,
+  NF_REPEAT,
+  openPacketQueue,
+  type PacketQueue,
+  type PacketQueueOptions,
+  type QueuedPacket,
+} from './queue.js'
+
+const MAX_PACKET_BYTES = 66_048
+const MAX_HELD_PACKETS = 1024
+const HOLD_TIMEOUT_MS = 1000
+const RESETS_PER_SECOND = 100
+
+export interface NamespaceDatapathOptions {
+  readonly handshake: Handshake
+  readonly authorization: 'mutual' | 'receiver'
+  readonly reporter: Reporter
+  readonly filterQueue: FilterQueue
+  readonly now: () => number
+  readonly onError: (error: unknown) => void
+  /** Path of the network namespace, absent for the process's own. */
+  readonly netns?: string
+  /** Opens the queue; the kernel's by default. */
+  readonly openQueue?: (options: PacketQueueOptions) => PacketQueue
+}
+
+/** The queue and the data path of one network namespace: packets in, verdicts with marks out. */
+export class NamespaceDatapath {
+  readonly #options: NamespaceDatapathOptions
+  readonly #path: Path
+  readonly #queue: PacketQueue
+  readonly #packet = new TcpPacket()
+  readonly #held: HeldPackets
+  /** Of packets that belong to no PU. */
+  readonly counters = new Counters()
+
+  /** Opens and binds the flow queue. Throws `KernelError`. */
+  constructor(options: NamespaceDatapathOptions) {
+    const { handshake, authorization, reporter, now, onError, netns } = options
+    this.#options = options
+    this.#path = {
+      handshake,
+      authorization,
+      reporter,
+      now,
+      pus: new PUTable(),
+      flows: new FlowTable(),
+      replays: new ReplayFilter(),
+      addresses: new LocalAddresses(now),
+      resets: new TokenBucket(RESETS_PER_SECOND),
+      out: new Uint8Array(MAX_PACKET_BYTES),
+    }
+    this.#held = new HeldPackets({
+      maxPackets: MAX_HELD_PACKETS,
+      timeoutMs: HOLD_TIMEOUT_MS,
+      onReady: (packet, isTimeout) => this.#decideHeld(packet, isTimeout),
+    })
+    const onPacket = (packet: QueuedPacket) => this.#decide(packet)
+    const open = options.openQueue ?? openPacketQueue
+    this.#queue = open(netns === undefined ? { onPacket, onError } : { netns, onPacket, onError })
+    try {
+      this.#queue.bind(options.filterQueue.flowQueue)
+    } catch (error) {
+      this.#queue.close()
+      throw error
+    }
+  }
+
+  pu(contextID: string): PUContext | undefined {
+    return this.#path.pus.byContext(contextID)
+  }
+
+  /** Adds or replaces a PU; a new one's queue is bound. Throws `KernelError`. */
+  setPU(queueNumber: number, pu: PUContext): void {
+    if (!this.#path.pus.byQueue(queueNumber)) this.#queue.bind(queueNumber)
+    this.#path.pus.set(queueNumber, pu)
+  }
+
+  removePU(queueNumber: number, contextID: string): void {
+    this.#path.pus.remove(queueNumber, contextID)
+    this.#path.flows.removePU(contextID)
+    this.#queue.unbind(queueNumber)
+  }
+
+  sweep(): void {
+    this.#path.flows.sweep(this.#path.now())
+  }
+
+  stats() {
+    return { ...this.#queue.stats(), flows: this.#path.flows.size, held: this.#held.size }
+  }
+
+  close(): void {
+    this.#queue.close()
+  }
+
+  #decide(queued: QueuedPacket): void {
+    const pu = this.#path.pus.byQueue(queued.queue)
+    const verdict = queued.isTruncated ? drop('format') : this.#verdict(queued, pu)
+    if (verdict.action !== 'hold') this.#apply(queued, verdict, pu)
+    else if (!this.#held.hold(queued, verdict.until)) this.#apply(queued, drop('overload'), pu)
+  }
+
+  #decideHeld(held: HeldPacket, isTimeout: boolean): void {
+    const pu = this.#path.pus.byQueue(held.queue)
+    try {
+      const packet = { ...held, data: held.bytes, offset: 0, length: held.bytes.length }
+      const verdict = isTimeout ? drop('timeout') : this.#verdict(packet, pu)
+      // The engine has answered, so a second wait can only mean that its answer was not kept.
+      this.#apply(held, verdict.action === 'hold' ? drop('timeout') : verdict, pu)
+    } catch (error) {
+      this.#apply(held, drop('internal'), pu)
+      this.#options.onError(error)
+    }
+  }
+
+  #verdict(queued: Queued, pu: PUContext | undefined): Verdict {
+    const packet = this.#packet
+    if (packet.parse(queued.data, queued.offset, queued.length)) return drop('format')
+    const arrival: Arrival = {
+      packet,
+      side: queued.hook === NF_INET_LOCAL_OUT ? 'app' : 'net',
+      pu,
+      state: stateOfMark(queued.mark),
+      isCurrentEpoch: epochOfMark(queued.mark) === this.#options.filterQueue.commands.epoch,
+    }
+    return decide(this.#path, arrival)
+  }
+
+  /** The private field of the packet mark never leaves with a packet unless it is a command. */
+  #apply(
+    queued: Pick<QueuedPacket, 'queue' | 'id' | 'mark'>,
+    verdict: Verdict,
+    pu: PUContext | undefined,
+  ): void {
+    const { commands } = this.#options.filterQueue
+    const mark = foreignMark(queued.mark)
+    if (verdict.action === 'accept') this.#pass(queued, NF_ACCEPT, mark, verdict.length)
+    else if (verdict.action === 'set') {
+      this.#pass(queued, NF_REPEAT, (mark | setStateCommand(commands, verdict.state)) >>> 0, verdict.length)
+    } else if (verdict.action === 'refuse') {
+      this.#pass(queued, NF_ACCEPT, (mark | refuseCommand(commands)) >>> 0, verdict.length)
+    } else {
+      ;(pu?.counters ?? this.counters).count(
+        `drop.${verdict.action === 'drop' ? verdict.reason : 'internal'}`,
+      )
+      this.#queue.verdict(queued.queue, queued.id, NF_DROP)
+    }
+  }
+
+  #pass(queued: Pick<QueuedPacket, 'queue' | 'id'>, verdict: number, mark: number, length: number): void {
+    if (length === 0) this.#queue.verdict(queued.queue, queued.id, verdict, mark)
+    else this.#queue.verdict(queued.queue, queued.id, verdict, mark, this.#path.out, length)
+  }
+}
+
+type Queued = Pick<QueuedPacket, 'data' | 'offset' | 'length' | 'hook' | 'mark'>
