@@ -1,0 +1,248 @@
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DEFAULT_TRIREME_NETWORKS, TriremeError } from '@trireme/core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadConfig, readPSK } from './config.js'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trireme-config-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const MINIMAL = 'serverID: host-a\nauth: { psk: { file: ./psk } }\npolicy: ./policy.yaml\n'
+
+async function configOf(text: string) {
+  const path = join(folder, 'config.yaml')
+  await writeFile(path, text)
+  return loadConfig(path)
+}
+
+async function complaint(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  expect(error).toBeInstanceOf(TriremeError)
+  expect((error as TriremeError).code).toBe('ERR_CONFIG')
+  return (error as TriremeError).message
+}
+
+describe('loadConfig', () => {
+  it('fills in the defaults', async () => {
+    expect(await configOf(MINIMAL)).toEqual({
+      serverID: 'host-a',
+      socket: '/run/trireme/host-a.sock',
+      stateDir: '/var/lib/trireme/host-a',
+      auth: { psk: { file: join(folder, 'psk') } },
+      tokens: 'binary',
+      authorization: 'mutual',
+      networks: DEFAULT_TRIREME_NETWORKS,
+      excludedNetworks: [],
+      monitors: { linux: {} },
+      policy: join(folder, 'policy.yaml'),
+    })
+  })
+
+  it('reads every key', async () => {
+    const text = `
+serverID: host_b.1
+socket: run/b.sock
+stateDir: /srv/state
+auth: { psk: { file: ../psk } }
+tokens: jwt
+authorization: receiver
+networks: [10.0.0.0/8, "FD00::/8"]
+excludedNetworks: [192.0.2.0/24]
+monitors: { linux: {} }
+policy: /etc/policy.yaml
+`
+    expect(await configOf(text)).toEqual({
+      serverID: 'host_b.1',
+      socket: join(folder, 'run/b.sock'),
+      stateDir: '/srv/state',
+      auth: { psk: { file: join(folder, '../psk') } },
+      tokens: 'jwt',
+      authorization: 'receiver',
+      networks: ['10.0.0.0/8', 'fd00::/8'],
+      excludedNetworks: ['192.0.2.0/24'],
+      monitors: { linux: {} },
+      policy: '/etc/policy.yaml',
+    })
+  })
+
+  it('takes a server ID as its text', async () => {
+    expect((await configOf(MINIMAL.replace('host-a', '007'))).serverID).toBe('007')
+  })
+
+  const without = (key: string) => MINIMAL.replace(new RegExp(`^${key}:.*\n`, 'm'), '')
+  const withLine = (line: string) => `${MINIMAL}${line}\n`
+  const serverID = (text: string) => MINIMAL.replace('host-a', text)
+
+  it.each([
+    ['an empty file', '', 'config.yaml:1: empty, expected a map with serverID, socket'],
+    ['no server ID', without('serverID'), 'config.yaml:1: serverID: missing, expected a server ID'],
+    ['no auth', without('auth'), 'config.yaml:1: auth: missing, expected a map with psk'],
+    ['no policy', without('policy'), 'config.yaml:1: policy: missing, expected a path'],
+    [
+      'an empty policy',
+      withLine('policy: ""').replace('policy: ./policy.yaml\n', ''),
+      'policy: "", expected a path',
+    ],
+    ['an unknown key', withLine('tokns: jwt'), 'config.yaml:4: tokns: unknown key, expected one of serverID'],
+    [
+      'an unknown way to authenticate',
+      withLine('').replace('psk', 'pki'),
+      'config.yaml:2: auth.pki: unknown key, expected psk',
+    ],
+    [
+      'an unknown monitor',
+      withLine('monitors: { linux: {}, docker: {} }'),
+      'config.yaml:4: monitors.docker: unknown key, expected linux',
+    ],
+    [
+      'no monitor',
+      withLine('monitors: {}'),
+      'config.yaml:4: monitors.linux: missing, expected an empty map {}',
+    ],
+    [
+      'an option of the monitor',
+      withLine('monitors: { linux: { x: 1 } }'),
+      'config.yaml:4: monitors.linux.x: unknown key, expected no key',
+    ],
+    ['a key twice', withLine('serverID: host-b'), 'config.yaml:4: serverID: the key is there twice'],
+    ['unknown tokens', withLine('tokens: cbor'), 'config.yaml:4: tokens: "cbor", expected binary or jwt'],
+    [
+      'unknown authorization',
+      withLine('authorization: both'),
+      'config.yaml:4: authorization: "both", expected mutual or receiver',
+    ],
+    [
+      'a bad network',
+      withLine('networks: [10.0.0.0/33]'),
+      'config.yaml:4: networks[0]: "10.0.0.0/33", expected a prefix length of 0 to 32',
+    ],
+    [
+      'a network that is none',
+      withLine('networks: [localhost]'),
+      'config.yaml:4: networks[0]: "localhost", expected an IPv4 or IPv6 network',
+    ],
+    [
+      'no network',
+      withLine('networks: []'),
+      'config.yaml:4: networks: an empty list, expected a list of CIDRs with at least one item',
+    ],
+    [
+      'a network without a list',
+      withLine('excludedNetworks: 10.0.0.0/8'),
+      'config.yaml:4: excludedNetworks: "10.0.0.0/8", expected a list of CIDRs',
+    ],
+    [
+      'an excluded network twice',
+      withLine('excludedNetworks: [10.0.0.0/8, 10.0.0.0/8]'),
+      'config.yaml:4: excludedNetworks[1]: "10.0.0.0/8", expected every item once',
+    ],
+    ['a server ID with a slash', serverID('a/b'), 'config.yaml:1: serverID: "a/b", expected a server ID'],
+    [
+      'a server ID that begins with a dot',
+      serverID('.a'),
+      'config.yaml:1: serverID: ".a", expected a server ID',
+    ],
+    ['a long server ID', serverID('a'.repeat(65)), 'config.yaml:1: serverID: "aaaa'],
+    ['a long socket', withLine(`socket: /run/${'s'.repeat(103)}`), 'config.yaml:4: socket: "/run/ss'],
+    ['no YAML', withLine('networks: ['), 'not well-formed YAML'],
+  ])('refuses %s', async (_what, text, expected) => {
+    expect(await complaint(configOf(text))).toContain(expected)
+  })
+
+  it('takes a server ID of 64 characters and a socket of 107 bytes', async () => {
+    const text = `${serverID('a'.repeat(64))}socket: /run/${'s'.repeat(102)}\n`
+    expect((await configOf(text)).socket).toHaveLength(107)
+  })
+
+  it.each([
+    [
+      'in place of auth',
+      'serverID: a\nauth: hunter2hunter2hunter2\npolicy: p\n',
+      'auth: a value that is not shown here',
+    ],
+    [
+      'in place of its file',
+      'serverID: a\nauth: { psk: hunter2hunter2hunter2 }\npolicy: p\n',
+      'auth.psk: a value that is not shown here',
+    ],
+    [
+      'under an unknown key',
+      'serverID: a\nauth: { psk: { key: hunter2hunter2hunter2 } }\npolicy: p\n',
+      'auth.psk.key: unknown key',
+    ],
+    ['at the top', 'psk: hunter2hunter2hunter2\n', 'psk: unknown key'],
+    ['in place of the file', 'hunter2hunter2hunter2\n', 'config.yaml:1: a value that is not shown here'],
+    ['where the YAML breaks', 'auth: { psk: "x" hunter2hunter2hunter2 }\n', 'not well-formed'],
+    ['where the YAML ends', 'auth: { psk: [x] }] hunter2hunter2hunter2\n', 'not well-formed'],
+    ['behind a tab', 'auth:\n  psk:\n\thunter2hunter2hunter2\n', 'config.yaml:'],
+  ])('never shows a key that stands %s', async (_what, text, expected) => {
+    const message = await complaint(configOf(text))
+    expect(message).toContain(expected)
+    expect(message).not.toContain('hunter2')
+  })
+
+  it('names a file that is not there', async () => {
+    const path = join(folder, 'none.yaml')
+    expect(await complaint(loadConfig(path))).toBe(`${path}: ENOENT, expected a readable file in UTF-8`)
+  })
+})
+
+describe('readPSK', () => {
+  const psk = async (content: string, mode = 0o600) => {
+    const path = join(folder, 'psk')
+    await writeFile(path, content)
+    await chmod(path, mode)
+    return path
+  }
+
+  it.each([
+    ['without a newline', '0123456789abcdef', '0123456789abcdef'],
+    ['less one newline', '0123456789abcdef\n', '0123456789abcdef'],
+    ['less one newline of two', '0123456789abcdef\n\n', '0123456789abcdef\n'],
+    ['with a carriage return, which is a byte of it', '0123456789abcdef\r\n', '0123456789abcdef\r'],
+    ['with newlines inside', '0123456789\nabcde\n', '0123456789\nabcde'],
+  ])('reads the key %s', async (_what, content, expected) => {
+    expect(Buffer.from(await readPSK(await psk(content))).toString()).toBe(expected)
+  })
+
+  it.each([
+    ['an empty file', '', '0 bytes, expected at least 16'],
+    ['one newline', '\n', '0 bytes, expected at least 16'],
+    ['15 bytes', '0123456789abcde\n', '15 bytes, expected at least 16'],
+  ])('refuses %s', async (_what, content, expected) => {
+    const path = await psk(content)
+    const message = await complaint(readPSK(path))
+    expect(message).toContain(`auth.psk.file: ${path}: ${expected}`)
+    expect(message).not.toContain('0123')
+  })
+
+  it.each([0o644, 0o640, 0o604, 0o620, 0o601])('refuses mode %o', async mode => {
+    const path = await psk('0123456789abcdef', mode)
+    expect(await complaint(readPSK(path))).toBe(
+      `auth.psk.file: ${path}: mode 0${mode.toString(8)}, expected a file for its owner alone: chmod 600 ${path}`,
+    )
+  })
+
+  it('takes mode 400', async () => {
+    expect(await readPSK(await psk('0123456789abcdef', 0o400))).toHaveLength(16)
+  })
+
+  it('refuses what is no file, without waiting for it', async () => {
+    const missing = join(folder, 'no-psk')
+    expect(await complaint(readPSK(missing))).toContain(`${missing}: ENOENT, expected a readable file`)
+    const directory = join(folder, 'directory')
+    await mkdir(directory, { mode: 0o700 })
+    expect(await complaint(readPSK(directory))).toContain('not a regular file, expected a regular file')
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', ['-m', '600', pipe])
+    expect(await complaint(readPSK(pipe))).toContain('not a regular file')
+  })
+})

@@ -1,0 +1,113 @@
+import { constants, type FileHandle, open } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { DEFAULT_TRIREME_NETWORKS, MIN_PSK_BYTES, TriremeError } from '@trireme/core'
+import { listOf, networkSchema, parseYAML, readTextFile, strictMap } from '@trireme/policy-file/yaml'
+import { z } from 'zod'
+
+/** The daemon's configuration: checked, complete, every path absolute. Holds no secret. */
+export interface Config {
+  /** 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
+  readonly serverID: string
+  /** The control socket. */
+  readonly socket: string
+  readonly stateDir: string
+  /** `readPSK` reads the file. */
+  readonly auth: { readonly psk: { readonly file: string } }
+  readonly tokens: 'binary' | 'jwt'
+  readonly authorization: 'mutual' | 'receiver'
+  /** CIDRs in which peers are expected to carry an identity. */
+  readonly networks: readonly string[]
+  /** CIDRs that are not looked at. */
+  readonly excludedNetworks: readonly string[]
+  readonly monitors: { readonly linux: Readonly<Record<string, never>> }
+  /** The policy file. */
+  readonly policy: string
+}
+
+/** `sun_path` without its closing zero byte (unix(7)). */
+const MAX_SOCKET_BYTES = 107
+
+/**
+ * Reads a configuration file. Relative paths in it start at its folder.
+ * @throws TriremeError `ERR_CONFIG`: a line for every flaw, with file, line, key path, value and what was expected.
+ */
+export async function loadConfig(path: string): Promise<Config> {
+  return parseYAML({
+    text: await readTextFile(path, 'ERR_CONFIG'),
+    fileName: path,
+    schema: configSchema(dirname(resolve(path))),
+    code: 'ERR_CONFIG',
+    secretKeys: ['auth'],
+  })
+}
+
+function configSchema(folder: string): z.ZodType<Config> {
+  const path = z
+    .string({ error: 'a path' })
+    .regex(/^[^\0]+$/, { error: 'a path' })
+    .transform(text => resolve(folder, text))
+  const SERVER_ID = 'a server ID: 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or a digit'
+  return strictMap({
+    serverID: z.string({ error: SERVER_ID }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: SERVER_ID }),
+    socket: path
+      .refine(socket => Buffer.byteLength(socket) <= MAX_SOCKET_BYTES, {
+        error: `a socket whose absolute path has at most ${MAX_SOCKET_BYTES} bytes`,
+      })
+      .optional(),
+    stateDir: path.optional(),
+    auth: strictMap({ psk: strictMap({ file: path }) }),
+    tokens: z.enum(['binary', 'jwt'], { error: 'binary or jwt' }).default('binary'),
+    authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),
+    networks: listOf(networkSchema, 'a list of CIDRs').default([...DEFAULT_TRIREME_NETWORKS]),
+    excludedNetworks: listOf(networkSchema, 'a list of CIDRs', 0).default([]),
+    monitors: strictMap({ linux: strictMap({}) }).default({ linux: {} }),
+    policy: path,
+  }).transform(config => ({
+    ...config,
+    socket: config.socket ?? `/run/trireme/${config.serverID}.sock`,
+    stateDir: config.stateDir ?? `/var/lib/trireme/${config.serverID}`,
+  }))
+}
+
+/**
+ * The pre-shared key in a file: its bytes less one trailing newline.
+ * @throws TriremeError `ERR_CONFIG`, which never shows the key, for a file that cannot be read, is no regular file, may be
+ * read or written by others than its owner, or holds fewer than 16 bytes.
+ */
+export async function readPSK(path: string): Promise<Uint8Array> {
+  // Without O_NONBLOCK opening a named pipe would wait for a writer.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(cause => {
+    throw pskError(path, (cause as NodeJS.ErrnoException).code ?? 'unreadable', 'a readable file', cause)
+  })
+  try {
+    await checkPermissions(file, path)
+    const bytes = await file.readFile()
+    const psk = bytes.at(-1) === NEWLINE ? bytes.subarray(0, -1) : bytes
+    if (psk.length >= MIN_PSK_BYTES) return psk
+    throw pskError(
+      path,
+      `${psk.length} bytes`,
+      `at least ${MIN_PSK_BYTES}, not counting one newline at the end`,
+    )
+  } finally {
+    await file.close()
+  }
+}
+
+const NEWLINE = 0x0a
+
+async function checkPermissions(file: FileHandle, path: string): Promise<void> {
+  const stat = await file.stat()
+  if (!stat.isFile()) throw pskError(path, 'not a regular file', 'a regular file')
+  const mode = stat.mode & 0o777
+  if ((mode & 0o077) === 0) return
+  throw pskError(
+    path,
+    `mode ${mode.toString(8).padStart(4, '0')}`,
+    `a file for its owner alone: chmod 600 ${path}`,
+  )
+}
+
+function pskError(path: string, found: string, expected: string, cause?: unknown): TriremeError {
+  return new TriremeError('ERR_CONFIG', `auth.psk.file: ${path}: ${found}, expected ${expected}`, { cause })
+}

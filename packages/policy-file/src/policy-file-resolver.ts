@@ -1,0 +1,16 @@
+import type { PolicyResolver } from '@trireme/core'
+import type { PolicyDocument } from './policy-document.js'
+import { type PolicyContext, policyFor } from './policy-for.js'
+
+export interface PolicyFileOptions extends PolicyContext {
+  /** As `loadPolicyFile` or `parsePolicy` gives it. */
+  readonly document: PolicyDocument
+}
+
+/** Answers for every PU by one policy document; a PU that no rule names is denied everything. */
+export function policyFileResolver({ document, ...context }: PolicyFileOptions): PolicyResolver {
+  return {
+    resolvePolicy: (_contextID, runtime) => policyFor(document, runtime, context),
+    handlePUEvent: () => {},
+  }
+}
