@@ -46,6 +46,16 @@ export class HeldPackets {
     return true
   }
 
+  /** Hands back none of the packets of a queue that was given up: its number, and their ids, may mean others soon. */
+  forget(queue: number): void {
+    for (const held of this.#held) if (held.queue === queue) this.#held.delete(held)
+  }
+
+  /** Hands back none of them. */
+  clear(): void {
+    this.#held.clear()
+  }
+
   #release(held: HeldPacket, isTimeout: boolean): void {
     if (this.#held.delete(held)) this.#options.onReady(held, isTimeout)
   }

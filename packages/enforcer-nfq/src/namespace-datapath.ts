@@ -105,6 +105,7 @@ export class NamespaceDatapath {
   removePU(queueNumber: number, contextID: string): void {
     this.#path.pus.remove(queueNumber, contextID)
     this.#path.flows.removePU(contextID)
+    this.#held.forget(queueNumber)
     this.#queue.unbind(queueNumber)
   }
 
@@ -117,6 +118,7 @@ export class NamespaceDatapath {
   }
 
   close(): void {
+    this.#held.clear()
     this.#queue.close()
   }
 
@@ -133,7 +135,7 @@ export class NamespaceDatapath {
       const packet = { ...held, data: held.bytes, offset: 0, length: held.bytes.length }
       const verdict = isTimeout ? drop('timeout') : this.#verdict(packet, pu)
       // The engine has answered, so a second wait can only mean that its answer was not kept.
-      this.#apply(held, verdict.action === 'hold' ? drop('timeout') : verdict, pu)
+      this.#apply(held, verdict.action === 'hold' ? drop('internal') : verdict, pu)
     } catch (error) {
       this.#apply(held, drop('internal'), pu)
       this.#options.onError(error)

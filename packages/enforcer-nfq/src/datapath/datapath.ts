@@ -25,6 +25,8 @@ function appSyn(path: Path, arrival: Arrival): Verdict {
 
 function netSyn(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
+  // A simultaneous open would be decided by the rules of the other direction.
+  if (path.flows.client(packet.reverseFlowKey())) return drop('state')
   const pu = arrival.pu ?? path.pus.byPort(packet.destinationPort)
   if (pu) return receiveSyn(path, pu, arrival)
   // A PU of this host dials a server beside the PUs: the server gets a plain SYN, and step 4 judges its answer.
@@ -44,7 +46,7 @@ function netSynAck(path: Path, arrival: Arrival): Verdict {
 function appSegment(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
   const client = path.flows.client(packet.flowKey())
-  if (client) return packet.isRst ? ACCEPT : sendAck(path, client, packet)
+  if (client) return packet.isRst && !packet.hasOverlayOption ? ACCEPT : sendAck(path, client, packet)
   const servers = path.flows.servers(packet.reverseFlowKey())
   if (servers.length === 0) return forgotten(path, arrival)
   if (packet.isRst || servers.some(flow => flow.stage === 'auth'))
@@ -72,6 +74,9 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
   const { packet, state } = arrival
   if (packet.isRst) return packet.hasOverlayOption ? drop('state') : ACCEPT
   if (state === 'auth' || state === 'acl') return decidedWithoutFlow(path, arrival)
+  // A released client that was silent for longer than its entry lives: only the server's first word ends this state.
+  const isReleased = state === 'sent' && arrival.side === 'app' && arrival.isCurrentEpoch
+  if (isReleased && !packet.hasOverlayOption) return ACCEPT
   if (!path.resets.take(path.now())) return drop('mid-stream')
   return edited(plain(path, packet), refuse)
 }

@@ -82,7 +82,8 @@ export class FlowTable {
 
   #forget(flows: ServerFlow[], flow: ServerFlow): void {
     flows.splice(flows.indexOf(flow), 1)
-    this.#sharedIDs.delete(flow.id)
+    // A replay under another ISN bears the same ID.
+    if (!flows.some(other => other.id === flow.id)) this.#sharedIDs.delete(flow.id)
   }
 
   #evictClient(): void {

@@ -27,7 +27,7 @@ import type { Answer, ClientFlow, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
 import type { Decision } from './reporter.js'
-import { denySyn, plain, receivePlainSyn, receivePlainSynAck, refuseSynAck } from './unidentified.js'
+import { afterRefusal, deny, plain, receivePlainSyn, receivePlainSynAck, refuseSynAck } from './unidentified.js'
 import { ACCEPT, accept, drop, hold, setState, type Verdict } from './verdict.js'
 
 /** Step 1: the client's SYN leaves with the PU's record. A resend carries the same overlay; another ISN is another connection. */
@@ -42,7 +42,7 @@ export function sendSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
   const length = attachOverlay(packet, flow.overlay, path.out)
   if (length === 'options') {
     path.reporter.report({ pu, decision: rejected('options'), role: 'client', key, flowID: flow.id })
-    return denySyn(path, pu, packet)
+    return deny(path, pu, packet)
   }
   if (!isResend) path.flows.addClient(flow)
   return edited(length, isDemotion(arrival) ? size => setState('handshake', size) : accept)
@@ -54,18 +54,18 @@ export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict
   if (!packet.hasOverlayOption) return receivePlainSyn(path, pu, arrival)
   const syn = parseSyn(path.handshake.suite, packet.payload())
   if (typeof syn === 'string') return badSyn(path, pu, packet, syn)
-  const key = packet.flowKey()
-  const h1 = sha256(packet.payload())
-  const resent = path.flows.servers(key).find(flow => flow.isn === packet.sequence && flow.h1.equals(h1))
-  if (resent) {
-    resent.lastSeenMs = path.now()
-    return edited(stripOverlay(packet, path.out), accept)
-  }
   if (isMisdirected(path, pu, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
   const peer = path.handshake.verifier.verify(syn.record)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return badSyn(path, pu, packet, peer)
-  return admitSyn(path, { pu, arrival, syn, peer, key, h1 })
+  const key = packet.flowKey()
+  const h1 = sha256(packet.payload())
+  const resent = path.flows.servers(key).find(flow => flow.isn === packet.sequence && flow.h1.equals(h1))
+  if (!resent) return admitSyn(path, { pu, arrival, syn, peer, key, h1 })
+  // Its connection exists: a late duplicate, or a replay that would have the kernel open another one.
+  if (resent.stage === 'auth') return drop('replay')
+  resent.lastSeenMs = path.now()
+  return edited(stripOverlay(packet, path.out), accept)
 }
 
 /** Step 3: the PU's kernel answers. The answer goes to the youngest SYN that it acknowledges, with our record and MAC_s. */
@@ -73,7 +73,9 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
   const key = packet.reverseFlowKey()
   const flows = path.flows.servers(key)
-  const flow = flows.findLast(other => isSuccessor(packet.acknowledgement, other.isn))
+  const candidates = flows.filter(other => isSuccessor(packet.acknowledgement, other.isn))
+  const isResent = (other: ServerFlow) => other.stage === 'auth' && other.answer?.isn === packet.sequence
+  const flow = candidates.find(isResent) ?? candidates.at(-1)
   if (!flow) return answerWithoutFlow(path, arrival, key)
   flow.lastSeenMs = path.now()
   if (flow.answer?.isn !== packet.sequence) {
@@ -95,8 +97,7 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
 export function receiveSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
   if (!isSuccessor(packet.acknowledgement, flow.isn)) return drop('state')
   flow.lastSeenMs = path.now()
-  // The kernel of a refused PU has no socket any more: it answers the resend with a reset for the server.
-  if (flow.stage === 'refused') return edited(plain(path, packet), accept)
+  if (flow.stage === 'refused') return afterRefusal(path, flow, packet)
   if (!packet.hasOverlayOption) {
     return flow.stage === 'syn-sent' ? receivePlainSynAck(path, flow, packet) : drop('state')
   }
@@ -105,6 +106,8 @@ export function receiveSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): 
     const isReleased = flow.stage === 'released' && !path.flows.isShared(flow.id)
     return edited(stripOverlay(packet, path.out), isReleased ? size => setState('sent', size) : accept)
   }
+  // The PU's kernel has taken the first answer: another one can only be a replay.
+  if (flow.stage === 'released') return drop('state')
   const synAck = parseSynAck(path.handshake.suite, overlay)
   if (typeof synAck === 'string') return drop(synAck)
   const peer = path.handshake.verifier.verify(synAck.record)
@@ -130,17 +133,17 @@ export function receiveSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): 
 export function sendAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
   flow.lastSeenMs = path.now()
   if (packet.hasOverlayOption) return drop('format')
-  if (packet.hasSyn || !packet.hasAck || !flow.ackOverlay) return drop('state')
+  const isVerified = flow.stage === 'verified' || flow.stage === 'released'
+  if (!isVerified || !packet.hasAck || !flow.ackOverlay) return drop('state')
   const end = (packet.sequence + packet.payloadLength + Number(packet.hasFin)) >>> 0
   const isProgress = flow.stage === 'released' && isAfter(end, flow.sentUpTo)
   if (isProgress) {
     flow.sentUpTo = end
     return ACCEPT
   }
-  if (flow.stage === 'verified') {
-    flow.stage = 'released'
-    flow.sentUpTo = packet.sequence
-  }
+  flow.stage = 'released'
+  // What stood here leaves with its next resend, or the two would wait for each other for ever.
+  flow.sentUpTo = packet.sequence
   const isShared = path.flows.isShared(flow.id)
   return edited(
     attachOverlay(packet, flow.ackOverlay, path.out),
@@ -151,6 +154,7 @@ export function sendAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdic
 /** Step 6: MAC_c is about to enter the server: the connection is authorized, if the rules still say so. */
 export function receiveAck(path: Path, flows: readonly ServerFlow[], packet: TcpPacket): Verdict {
   if (!packet.hasOverlayOption) return flows.some(flow => flow.stage === 'auth') ? ACCEPT : drop('state')
+  if (packet.isRst || !packet.hasAck) return drop('format')
   const overlay = packet.payload()
   const ack = parseAck(path.handshake.suite, overlay)
   if (typeof ack === 'string') return drop(ack)
@@ -206,14 +210,14 @@ interface IncomingSyn {
 function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
   const { pu, arrival, syn, peer, key, h1 } = incoming
   const { packet } = arrival
-  if (path.replays.isReplay(peer.hash, syn.nonce, key)) return badSyn(path, pu, packet, 'replay')
+  if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence })) return badSyn(path, pu, packet, 'replay')
   const isOurs = path.handshake.issuer.isOwn(peer.hash)
   if (isOurs && !path.addresses.has(syn.dialledAddress)) return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer, packet.destinationPort)
   const id = flowID(h1)
   if (decision.verdict === 'reject') {
     path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
-    return isDemotion(arrival) ? drop('policy') : denySyn(path, pu, packet)
+    return isDemotion(arrival) ? drop('policy') : deny(path, pu, packet)
   }
   const sharesEntry = arrival.state === 'handshake' && path.flows.client(key)?.id === id
   path.flows.addServer({
@@ -235,7 +239,8 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
 /** A SYN-ACK that answers no overlay: of a flow that an ACL let in, or of a server beside the PUs to a client on this host. */
 function answerWithoutFlow(path: Path, arrival: Arrival, key: string): Verdict {
   const { packet, state } = arrival
-  if (state === 'acl' || path.flows.client(key)) return edited(plain(path, packet), accept)
+  const isBesideThePUs = path.flows.client(key) && !path.pus.byPort(packet.sourcePort)
+  if (state === 'acl' || isBesideThePUs) return edited(plain(path, packet), accept)
   return drop('state')
 }
 
@@ -276,10 +281,12 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
   const { peer, key, id } = flow
+  const late = path.handshake.verifier.faultNow(peer)
+  if (late) return drop(late)
   const decision = decideReceiver(pu, peer, packet.destinationPort)
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
-  // The policy changed since the SYN: the PU's half-open socket goes, and the client's data will meet a reset.
-  if (decision.verdict === 'reject') return edited(rewriteToReset(packet, path.out), accept)
+  // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
+  if (decision.verdict === 'reject') return deny(path, pu, packet)
   flow.stage = 'auth'
   flow.ackOverlay = packet.payload().slice()
   flow.lastSeenMs = path.now()

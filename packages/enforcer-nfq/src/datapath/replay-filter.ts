@@ -2,15 +2,26 @@ import { TwoGenerationMap } from '@trireme/core'
 
 const REMEMBERED = 32_768
 
-/** Remembers on which tuple a SYN's record and nonce were seen: the same pair on another tuple is a replay. */
+/** Where a SYN was seen. */
+export interface Sighting {
+  /** Its flow key. */
+  readonly key: string
+  readonly isn: number
+}
+
+/**
+ * Remembers on which tuple and with which ISN a SYN's record and nonce were seen: a client draws a nonce for each, so the
+ * same pair with another is a replay.
+ */
 export class ReplayFilter {
   readonly #seen = new TwoGenerationMap<string, string>(REMEMBERED)
 
-  /** Whether the pair was seen on another tuple; remembers it for this one otherwise. */
-  isReplay(recordHash: Buffer, nonce: Uint8Array, key: string): boolean {
+  /** Whether the pair was seen elsewhere; remembers it for this place otherwise. */
+  isReplay(recordHash: Buffer, nonce: Uint8Array, { key, isn }: Sighting): boolean {
     const pair = recordHash.toString('latin1') + Buffer.from(nonce).toString('latin1')
-    const seenOn = this.#seen.get(pair)
-    if (seenOn === undefined) this.#seen.set(pair, key)
-    return seenOn !== undefined && seenOn !== key
+    const place = `${key}${isn}`
+    const seenAt = this.#seen.get(pair)
+    if (seenAt === undefined) this.#seen.set(pair, place)
+    return seenAt !== undefined && seenAt !== place
   }
 }

@@ -17,7 +17,7 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
   const decision = decideUnidentified(pu, rule)
   path.reporter.report({ pu, decision, role: 'server', key: packet.flowKey() })
   if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
-  return state === 'acl' ? drop('policy') : denySyn(path, pu, packet)
+  return state === 'acl' ? drop('policy') : deny(path, pu, packet)
 }
 
 /**
@@ -25,7 +25,8 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
  * an application ACL allows the destination explicitly, or in observe mode.
  */
 export function receivePlainSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
-  const { pu } = flow
+  const pu = path.pus.current(flow.pu)
+  if (!pu) return drop('context')
   const decision = decideUnidentified(pu, explicitAccept(pu.applicationACL, packet))
   path.reporter.report({ pu, decision, role: 'client', key: flow.key, flowID: flow.id })
   if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
@@ -39,8 +40,17 @@ export function refuseSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): V
   return edited(rewriteSynAckToReset(packet, path.out), accept)
 }
 
-/** Answers a SYN that was denied: stripped first, so that the reset does not count the overlay. */
-export function denySyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
+/**
+ * A SYN-ACK after the refusal. A kernel that was told has no socket any more and answers with a reset for the server; one
+ * that was not told still waits, and must not take it for an answer.
+ */
+export function afterRefusal(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
+  if (flow.pu.policy.denyWith === 'drop') return drop('policy')
+  return edited(plain(path, packet), accept)
+}
+
+/** Answers a SYN, or the ACK of a handshake, that was denied: stripped first, so that the reset does not count the overlay. */
+export function deny(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
   if (pu.policy.denyWith === 'drop') return drop('policy')
   return edited(plain(path, packet), refuse)
 }
