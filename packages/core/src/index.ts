@@ -1,5 +1,86 @@
+/**
+ * Contracts, policy semantics, handshake and orchestration of Trireme.
+ *
+ * ```ts
+ * import { DENY_ALL, newTrireme, type PolicyResolver } from '@trireme/core'
+ * import { newTestIsolator, testRuntime } from '@trireme/core/testing'
+ *
+ * const resolver: PolicyResolver = {
+ *   resolvePolicy: (contextID, runtime) => ({
+ *     ...DENY_ALL,
+ *     managementID: contextID,
+ *     identity: runtime.tags,
+ *     receiverRules: [
+ *       {
+ *         name: 'from-frontend',
+ *         action: 'accept',
+ *         clauses: [{ key: 'app', operator: '=', values: ['frontend'] }],
+ *       },
+ *     ],
+ *   }),
+ *   handlePUEvent: (contextID, event) => console.log(contextID, event),
+ * }
+ *
+ * const isolators = { 'linux-process': newTestIsolator() }
+ * const trireme = newTrireme({ serverID: 'host-a', resolver, isolators })
+ * await trireme.start()
+ * trireme.setPURuntime('web', testRuntime())
+ * await trireme.handlePUEvent('web', 'start')
+ * await trireme.stop()
+ * ```
+ *
+ * @module
+ */
+
+export { type ACL, compileACL } from './acl.js'
+export { formatAddress, isMappedAddress, parseAddress } from './address.js'
+export { checkPolicy } from './check-policy.js'
+export { type CIDR, formatCIDR, parseCIDR } from './cidr.js'
+export { type Clock, systemClock } from './clock.js'
+export { collectors, noCollector } from './collector.js'
+export {
+  type AggregatingCollector,
+  type AggregatingCollectorOptions,
+  aggregatingCollector,
+} from './collector-aggregating.js'
+export { decideIdentity, describeDenial, type IdentityDecision } from './decide-identity.js'
 export { KernelError, type KernelErrorFacts, runAll, TriremeError, type TriremeErrorCode } from './errors.js'
 export type { DropReason, FlowEndpoint, FlowRecord, PURecord, PURecordEvent } from './flow.js'
+export { Handshake, type HandshakeOptions } from './handshake/handshake.js'
+export {
+  clientMAC,
+  deriveHandshakeKeys,
+  type EphemeralKey,
+  ephemeralKeyFrom,
+  generateEphemeralKey,
+  type HandshakeKeys,
+  type KeyScheduleInput,
+  macEquals,
+  serverMAC,
+  sha256,
+  transcriptHash,
+} from './handshake/key-schedule.js'
+export {
+  ACK_OVERLAY_BYTES,
+  type AckOverlay,
+  ackHeader,
+  encodeAck,
+  encodeSyn,
+  encodeSynAck,
+  MAX_OVERLAY_BYTES,
+  MAX_RECORD_BYTES,
+  parseAck,
+  parseSyn,
+  parseSynAck,
+  type Suite,
+  type SynAckOverlay,
+  type SynOverlay,
+  signedPart,
+  suite,
+} from './handshake/overlay.js'
+export { type OwnRecord, RECORD_LIFE_S, RECORD_RENEWAL_MS } from './handshake/record-issuer.js'
+export { CLOCK_LEEWAY_S, MAX_RECORD_LIFE_S, type PeerRecord } from './handshake/record-verifier.js'
+export { TwoGenerationMap } from './handshake/two-generation-map.js'
 export {
   CONNECTION_MARK_MASK,
   connectionMark,
@@ -21,7 +102,9 @@ export {
   setStateCommand,
   stateOfMark,
 } from './marks.js'
+export { type CompiledNetworks, compileNetworks } from './network-trie.js'
 export { DEFAULT_TRIREME_NETWORKS, type Networks } from './networks.js'
+export { peerTags } from './peer-tags.js'
 export type {
   AuthMode,
   Enforcement,
@@ -60,6 +143,25 @@ export {
   type TagSelector,
 } from './policy.js'
 export type { Isolation, PortRange, PUEvent, PUKind, PURuntime } from './pu.js'
+export { formatClause } from './rule-clause.js'
+export { type CarriedTags, compileRules, type NearestRule, type RuleMatch, type RuleSet } from './rule-set.js'
+export { hkdfExpand, hkdfExtract } from './secrets/hkdf.js'
+export { ES256_SIGNATURE_BYTES, isLowS, toLowS } from './secrets/low-s.js'
+export { MIN_PSK_BYTES, type PSKSecrets, type PSKSecretsOptions, pskSecrets } from './secrets/psk.js'
+export {
+  canonicalTags,
+  EPHEMERAL_KEY_BYTES,
+  MAX_ISSUER_BYTES,
+  recordClaimsFault,
+} from './secrets/record-claims.js'
+export {
+  prefixClauses,
+  SHORT_TAG_BYTES,
+  type ShortTags,
+  shortenKey,
+  shortenTag,
+  shortenTags,
+} from './short-tags.js'
 export {
   formatTag,
   ISSUER_TAG,
@@ -70,3 +172,4 @@ export {
   type Tag,
   type Tags,
 } from './tags.js'
+export { newTrireme, type Trireme, type TriremeOptions } from './trireme.js'

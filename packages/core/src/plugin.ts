@@ -5,6 +5,7 @@ import type { DropReason, FlowRecord, PURecord } from './flow.js'
 import type { FilterQueue } from './marks.js'
 import type { PUPolicy } from './policy.js'
 import type { PUEvent, PUKind, PURuntime } from './pu.js'
+import type { ShortTags } from './short-tags.js'
 import type { Tags } from './tags.js'
 
 /** What every part that runs has. `stop` is idempotent; a `start` that fails takes down what it began. */
@@ -125,6 +126,8 @@ export interface VerifiedRecord extends RecordClaims {
   readonly keyID: string
   /** Seconds since 1970: until when the signer itself is good. */
   readonly signerNotAfter: number
+  /** Where the encoding shortened the tags to make them fit; `tags` is empty then. */
+  readonly shortTags?: ShortTags
 }
 
 /**
