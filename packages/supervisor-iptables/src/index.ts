@@ -1,1 +1,12 @@
-export {}
+/**
+ * Supervises processing units with iptables: rules of both families bring the packets of new connections to the enforcer's
+ * queues and let the kernel decide the rest. Works with iptables-nft and iptables-legacy, in this or another network namespace.
+ */
+
+export { chainPrefix } from './chain-names.js'
+export type { Backend } from './iptables.js'
+export {
+  type IptablesSupervisorComponents,
+  type IptablesSupervisorOptions,
+  iptablesSupervisor,
+} from './iptables-supervisor.js'

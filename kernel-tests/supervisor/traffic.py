@@ -1,0 +1,213 @@
+"""Traffic for the supervisor's tests: each command prints JSON, one value a line.
+
+serve ADDRESS PORT              echoes over TCP and UDP; prints "ready"
+tcp ADDRESS PORT [MARK]         connects, sends one byte twice, expects it back: "echo", "timeout" or an errno name, and how long it took
+hold ADDRESS PORT               connects, prints "connected", then sends one byte for every line on stdin
+udp ADDRESS PORT [SOURCE_PORT]  sends a datagram, expects it back
+ping ADDRESS                    sends an ICMP echo request from a raw socket, expects the reply
+option-syn SOURCE ADDRESS PORT  sends a SYN with TCP option kind 254 from a raw socket
+queue NUMBERS VERDICTS          answers packets; VERDICTS maps TCP flags ("S", "SA", "A", "PA", "*") to [verdict, mark or null]
+"""
+
+import errno
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+TIMEOUT_SECONDS = 0.5
+
+
+def say(value):
+    print(json.dumps(value), flush=True)
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def outcome(action):
+    began = time.monotonic()
+    try:
+        result = action()
+    except TimeoutError:
+        result = "timeout"
+    except OSError as error:
+        result = errno.errorcode.get(error.errno, str(error))
+    say({"result": result, "ms": round((time.monotonic() - began) * 1000)})
+
+
+def serve(address, port):
+    listener = socket.socket(family_of(address), socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, int(port)))
+    listener.listen()
+    datagrams = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    datagrams.bind((address, int(port)))
+    say("ready")
+    connections = []
+    while True:
+        for ready in select.select([listener, datagrams, *connections], [], [])[0]:
+            if ready is listener:
+                connections.append(listener.accept()[0])
+            elif ready is datagrams:
+                data, peer = datagrams.recvfrom(2048)
+                answer(lambda: datagrams.sendto(data, peer))
+            elif not answer(lambda: echo(ready)):
+                connections.remove(ready)
+
+
+def answer(action):
+    try:
+        return action()
+    except OSError:
+        return 0
+
+
+def echo(connection):
+    return connection.send(connection.recv(2048))
+
+
+def tcp(address, port, mark=None):
+    def ask():
+        client = socket.socket(family_of(address), socket.SOCK_STREAM)
+        client.settimeout(TIMEOUT_SECONDS)
+        if mark is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, int(mark, 0))
+        client.connect((address, int(port)))
+        for _ in range(2):
+            client.send(b"x")
+            if client.recv(1) != b"x":
+                return "closed"
+        return "echo"
+
+    outcome(ask)
+
+
+def hold(address, port):
+    client = socket.create_connection((address, int(port)), TIMEOUT_SECONDS)
+    say("connected")
+    for _ in sys.stdin:
+
+        def ask():
+            client.send(b"x")
+            return "echo" if client.recv(1) == b"x" else "closed"
+
+        outcome(ask)
+
+
+def udp(address, port, source_port="0"):
+    def ask():
+        client = socket.socket(family_of(address), socket.SOCK_DGRAM)
+        client.settimeout(TIMEOUT_SECONDS)
+        client.bind(("", int(source_port)))
+        client.connect((address, int(port)))
+        client.send(b"x")
+        return "echo" if client.recv(1) == b"x" else "closed"
+
+    outcome(ask)
+
+
+def ping(address):
+    is_v6 = ":" in address
+    kind, protocol = (128, socket.IPPROTO_ICMPV6) if is_v6 else (8, socket.IPPROTO_ICMP)
+    request = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xFFFF, 1)
+    if not is_v6:
+        request = request[:2] + struct.pack("!H", checksum(request)) + request[4:]
+
+    def ask():
+        client = socket.socket(family_of(address), socket.SOCK_RAW, protocol)
+        client.settimeout(TIMEOUT_SECONDS)
+        client.connect((address, 0))
+        client.send(request)
+        while True:
+            reply = client.recv(2048)
+            icmp = reply if is_v6 else reply[20:]
+            if icmp[0] == (129 if is_v6 else 0) and icmp[4:] == request[4:]:
+                return "echo"
+
+    outcome(ask)
+
+
+def option_syn(source, address, port):
+    header = struct.pack("!HHIIBBHHH", 40000, int(port), 1, 0, 6 << 4, 2, 65535, 0, 0) + b"\xfe\x04\x54\x52"
+    family = family_of(address)
+    ends = socket.inet_pton(family, source) + socket.inet_pton(family, address)
+    total = checksum(ends + struct.pack("!II", 6, len(header)) + header)
+    raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    raw.bind((source, 0))
+    raw.sendto(header[:16] + struct.pack("!H", total) + header[18:], (address, 0))
+    say("sent")
+
+
+def checksum(data):
+    words = struct.unpack(f"!{len(data) // 2}H", data)
+    total = sum(words)
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def netlink(kind, queue, attributes):
+    body = b"".join(
+        struct.pack("HH", 4 + len(value), number) + value + bytes(-len(value) % 4) for number, value in attributes
+    )
+    return struct.pack("IHHII", 20 + len(body), 0x300 | kind, 1, 0, 0) + struct.pack("!BBH", 0, 0, queue) + body
+
+
+def attributes_of(message):
+    found, at = {}, 20
+    while at + 4 <= len(message):
+        length, number = struct.unpack_from("HH", message, at)
+        found[number & 0x3FFF] = message[at + 4 : at + length]
+        at += (length + 3) & ~3
+    return found
+
+
+def tcp_flags(packet):
+    is_v6 = packet[0] >> 4 == 6
+    protocol, at = (packet[6], 40) if is_v6 else (packet[9], (packet[0] & 15) * 4)
+    if protocol != 6:
+        return "-"
+    return "".join(name for bit, name in enumerate("FSRPA") if packet[at + 13] >> bit & 1)
+
+
+def queue(numbers, verdicts):
+    codes = {"drop": 0, "accept": 1, "repeat": 4}
+    answers = json.loads(verdicts)
+    link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+    link.bind((0, 0))
+    for number in json.loads(numbers):
+        link.send(netlink(2, number, [(1, struct.pack("!BBH", 1, 0, 0))]))
+        link.send(netlink(2, number, [(2, struct.pack("!IB", 0xFFFF, 2))]))
+    say("ready")
+    while True:
+        message = link.recv(70000)
+        kind, number = struct.unpack_from("H", message, 4)[0], struct.unpack_from("!H", message, 18)[0]
+        if kind != 0x300:
+            continue
+        found = attributes_of(message)
+        identifier, _, hook = struct.unpack_from("!IHB", found[1])
+        mark = struct.unpack("!I", found[3])[0] if 3 in found else 0
+        flags = tcp_flags(found[10])
+        verdict, new_mark = answers.get(flags, answers.get("*"))
+        reply = [(2, struct.pack("!II", codes[verdict], identifier))]
+        if new_mark is not None:
+            reply.append((3, struct.pack("!I", new_mark)))
+        say({"queue": number, "mark": mark, "flags": flags, "hook": hook})
+        link.send(netlink(1, number, reply))
+
+
+COMMANDS = {
+    "serve": serve,
+    "tcp": tcp,
+    "hold": hold,
+    "udp": udp,
+    "ping": ping,
+    "option-syn": option_syn,
+    "queue": queue,
+}
+COMMANDS[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto'
+
+/** The chains of one instance, named after its server ID so that several instances share a namespace. At most 28 characters. */
+export interface ChainNames {
+  /** What all of the instance's chains, and no others, start with. */
+  readonly prefix: string
+  /** raw: takes the private field off every packet's mark. */
+  readonly clear: string
+  /** filter: answers refused packets with a reset. */
+  readonly reject: string
+  /** mangle: packets that enter from the network. */
+  readonly in: string
+  /** mangle: packets that leave an application. */
+  readonly out: string
+  /** mangle: TCP of flows that have a state. */
+  readonly flowIn: string
+  readonly flowOut: string
+  /** mangle: a SYN on a flow that has a state finds its PU's queue. */
+  readonly synIn: string
+  readonly synOut: string
+  /** mangle: carries out a verdict's command. */
+  readonly set: string
+  /** mangle: SENT becomes AUTH. */
+  readonly authorize: string
+  /** mangle: the flow is decided by addresses. */
+  readonly acl: string
+  /** mangle: marks the packet for `reject`. */
+  readonly refuse: string
+  /** raw: exists for a moment, to ask the kernel about one match. */
+  readonly probe: string
+}
+
+/** The chains of one PU, all in mangle. */
+export interface PUChainNames {
+  readonly in: string
+  readonly out: string
+  readonly synIn: string
+  readonly synOut: string
+  /** TCP that belongs to no flow we know. */
+  readonly midStream: string
+  /** Hands the packet to the PU's queue. */
+  readonly trap: string
+}
+
+export function chainNames(serverID: string): ChainNames {
+  const prefix = chainPrefix(serverID)
+  return {
+    prefix,
+    clear: `${prefix}CLEAR`,
+    reject: `${prefix}REJECT`,
+    in: `${prefix}IN`,
+    out: `${prefix}OUT`,
+    flowIn: `${prefix}FLOW-IN`,
+    flowOut: `${prefix}FLOW-OUT`,
+    synIn: `${prefix}SYN-IN`,
+    synOut: `${prefix}SYN-OUT`,
+    set: `${prefix}SET`,
+    authorize: `${prefix}AUTH`,
+    acl: `${prefix}ACL`,
+    refuse: `${prefix}REFUSE`,
+    probe: `${prefix}PROBE`,
+  }
+}
+
+/** `TRI-`, 6 hex digits of SHA-256 over the server ID, `-`. */
+export function chainPrefix(serverID: string): string {
+  return `TRI-${digest(serverID, 6)}-`
+}
+
+/** By this a PU's chains are found again after a restart: 12 hex digits of SHA-256 over its context ID. */
+export function puHash(contextID: string): string {
+  return digest(contextID, 12)
+}
+
+export function puChainNames(names: ChainNames, hash: string): PUChainNames {
+  const { prefix } = names
+  return {
+    in: `${prefix}I-${hash}`,
+    out: `${prefix}O-${hash}`,
+    synIn: `${prefix}IS-${hash}`,
+    synOut: `${prefix}OS-${hash}`,
+    midStream: `${prefix}M-${hash}`,
+    trap: `${prefix}Q-${hash}`,
+  }
+}
+
+function digest(text: string, digits: number): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, digits)
+}

@@ -1,0 +1,89 @@
+import { type Networks, type PortRange, type PUInfo, TriremeError } from '@trireme/core'
+import { puHash } from './chain-names.js'
+import { parseCIDR } from './cidr.js'
+import type { InheritedMatch } from './rules.js'
+import type { SupervisedPU } from './supervised-pu.js'
+
+/** What the rules shall be. Never changed in place. */
+export interface Desired {
+  /** Without it there shall be no rules at all. */
+  readonly isInstalled: boolean
+  readonly networks: Networks
+  /** By context ID. */
+  readonly pus: ReadonlyMap<string, SupervisedPU>
+  readonly inherited: readonly InheritedMatch[]
+}
+
+export const NOTHING: Desired = {
+  isInstalled: false,
+  networks: { trireme: [], excluded: [] },
+  pus: new Map(),
+  inherited: [],
+}
+
+/**
+ * With the PU, in place of what was known of it or inherited for it.
+ * @throws TriremeError `ERR_PORT_TAKEN`: packets that arrive at a port can be given to one PU only.
+ */
+export function withPU(desired: Desired, supervised: SupervisedPU): Desired {
+  const { pu } = supervised
+  for (const { pu: other } of desired.pus.values()) {
+    if (other.contextID !== pu.contextID) checkPorts(pu, other)
+  }
+  const pus = new Map(desired.pus).set(pu.contextID, supervised)
+  return { ...desired, pus, inherited: withoutInherited(desired, pu.contextID) }
+}
+
+/** The same object where there was nothing of the PU. */
+export function withoutPU(desired: Desired, contextID: string): Desired {
+  const inherited = withoutInherited(desired, contextID)
+  if (!desired.pus.has(contextID) && inherited.length === desired.inherited.length) return desired
+  const pus = new Map(desired.pus)
+  pus.delete(contextID)
+  return { ...desired, pus, inherited }
+}
+
+/** The cgroup paths that the rules will name. */
+export function pathsOf({ pus, inherited }: Desired): ReadonlySet<string> {
+  const own = [...pus.values()].flatMap(({ pu }) => pathOf(pu))
+  const left = inherited.flatMap(({ match }) => (match.by === 'cgroup-path' ? [match.path] : []))
+  return new Set([...own, ...left])
+}
+
+/** The cgroup paths of the PUs that are new or changed. */
+export function changedPaths(next: Desired, previous: Desired): ReadonlySet<string> {
+  const changed = [...next.pus].filter(([contextID, pu]) => previous.pus.get(contextID) !== pu)
+  return new Set(changed.flatMap(([, { pu }]) => pathOf(pu)))
+}
+
+/** @throws TriremeError `ERR_CONFIG` for what is no CIDR. */
+export function checkNetworks(networks: Networks): void {
+  for (const key of ['trireme', 'excluded'] as const) {
+    const bad = networks[key].find(network => !parseCIDR(network))
+    if (bad === undefined) continue
+    throw new TriremeError('ERR_CONFIG', `networks.${key}: ${JSON.stringify(bad)} is not a CIDR`)
+  }
+}
+
+function checkPorts(pu: PUInfo, other: PUInfo): void {
+  if ([pu, other].some(({ runtime }) => runtime.isolation.by === 'netns')) return
+  const taken = pu.runtime.ports.find(range => other.runtime.ports.some(its => overlap(range, its)))
+  if (!taken) return
+  throw new TriremeError(
+    'ERR_PORT_TAKEN',
+    `PU ${pu.contextID}: ports: ${taken.first}-${taken.last} overlaps the ports of PU ${other.contextID}`,
+  )
+}
+
+function withoutInherited({ inherited }: Desired, contextID: string): readonly InheritedMatch[] {
+  const hash = puHash(contextID)
+  return inherited.filter(each => each.hash !== hash)
+}
+
+function overlap(a: PortRange, b: PortRange): boolean {
+  return a.first <= b.last && b.first <= a.last
+}
+
+function pathOf({ runtime: { isolation } }: PUInfo): string[] {
+  return isolation.by === 'cgroup-path' ? [isolation.path] : []
+}

@@ -1,0 +1,115 @@
+import {
+  CONNECTION_MARK_MASK,
+  connectionMark,
+  DECIDED_BIT,
+  type FilterQueue,
+  KEY_MASK,
+  keyField,
+  PACKET_MARK_MASK,
+  refuseCommand,
+  STATE_MASK,
+} from '@trireme/core'
+import type { ChainNames } from './chain-names.js'
+import type { Direction } from './direction.js'
+import { hex, masked, type Rule, rule } from './rule.js'
+
+const EPOCH_MASK = CONNECTION_MARK_MASK & ~STATE_MASK
+
+/** A flow that has none of our states. Matches no packet that conntrack does not know. */
+export const HAS_NO_STATE: Rule = rule`-m connmark --mark ${masked(0, STATE_MASK)}`
+export const HAS_STATE: Rule = rule`-m connmark ! --mark ${masked(0, STATE_MASK)}`
+
+/** Option kind 254 is the overlay's (RFC 6994). */
+export const HAS_OVERLAY_OPTION: Rule = rule`--tcp-option 254`
+export const HAS_NO_OVERLAY_OPTION: Rule = rule`! --tcp-option 254`
+
+/** A TCP reset that no overlay claims: it always passes, or ECONNREFUSED would become a timeout. */
+export const PLAIN_RESET: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST RST ${HAS_NO_OVERLAY_OPTION}`
+
+/** The first packet of a connection. */
+export const OPENING_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN`
+
+/** Puts the flow into a state of the current epoch. */
+export function setState(state: 'handshake' | 'auth' | 'acl', { commands }: FilterQueue): Rule {
+  return rule`-j CONNMARK --set-xmark ${masked(connectionMark(state, commands.epoch), CONNECTION_MARK_MASK)}`
+}
+
+/** Shows the flow's state to the queue in the packet's mark, and hands the packet over: never with bypass. */
+export function queueTo(queueNumber: number): readonly Rule[] {
+  return [
+    rule`-j CONNMARK --restore-mark --nfmask ${hex(PACKET_MARK_MASK)} --ctmask ${hex(CONNECTION_MARK_MASK)}`,
+    rule`-j NFQUEUE --queue-num ${queueNumber}`,
+  ]
+}
+
+/** A flow that a rule over addresses decided in the current epoch. */
+export function isACLFlow({ commands }: FilterQueue): Rule {
+  return rule`-m connmark --mark ${masked(connectionMark('acl', commands.epoch), CONNECTION_MARK_MASK)}`
+}
+
+/** A packet that comes back from the queue with a command for the flow's mark. */
+export function isCommand({ commands }: FilterQueue): Rule {
+  return rule`-m mark --mark ${masked(keyField(commands), KEY_MASK)}`
+}
+
+/** The chains that every PU's rules share, but for dispatch. */
+export function sharedChains(
+  names: ChainNames,
+  filterQueue: FilterQueue,
+): ReadonlyMap<string, readonly Rule[]> {
+  return new Map([
+    [names.set, commandRules()],
+    [names.authorize, [setState('auth', filterQueue)]],
+    [names.acl, aclRules(filterQueue)],
+    [
+      names.refuse,
+      [rule`-j MARK --set-xmark ${masked(refuseCommand(filterQueue.commands), PACKET_MARK_MASK)}`],
+    ],
+    [names.flowIn, flowRules(names, filterQueue, 'in')],
+    [names.flowOut, flowRules(names, filterQueue, 'out')],
+  ])
+}
+
+/** A sender's own value in the private field would be a command: nobody's gets past the raw table. */
+export function clearRules(): readonly Rule[] {
+  return [rule`-m mark ! --mark ${masked(0, PACKET_MARK_MASK)} ${CLEAR_MARK}`]
+}
+
+export function rejectRules({ commands }: FilterQueue): readonly Rule[] {
+  const refused = masked(refuseCommand(commands), PACKET_MARK_MASK)
+  return [rule`-p tcp -m mark --mark ${refused} -j REJECT --reject-with tcp-reset`]
+}
+
+const CLEAR_MARK = rule`-j MARK --set-xmark ${masked(0, PACKET_MARK_MASK)}`
+
+/** The packet's mark is cleared in the same pass: on loopback it survives from OUTPUT to INPUT. */
+function commandRules(): readonly Rule[] {
+  const field = hex(CONNECTION_MARK_MASK)
+  return [rule`-j CONNMARK --save-mark --nfmask ${field} --ctmask ${field}`, CLEAR_MARK]
+}
+
+/**
+ * On loopback both ends share the flow's mark, and what the sending PU may do must not decide for the receiving one: only
+ * the net side marks there. TCP is marked nevertheless, since the receiver's SYN is queued in any state.
+ */
+function aclRules(filterQueue: FilterQueue): readonly Rule[] {
+  return [rule`! -p tcp -o lo -j RETURN`, setState('acl', filterQueue)]
+}
+
+/** TCP with a state. The rows are disjoint but for the last, so the one that established flows meet comes first. */
+function flowRules(names: ChainNames, filterQueue: FilterQueue, direction: Direction): readonly Rule[] {
+  const { epoch } = filterQueue.commands
+  const decided = masked(DECIDED_BIT | connectionMark('none', epoch), DECIDED_BIT | EPOCH_MASK)
+  const sent = masked(connectionMark('sent', epoch), CONNECTION_MARK_MASK)
+  const released = rule`-m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ${HAS_NO_OVERLAY_OPTION}`
+  return [
+    rule`-p tcp -m connmark --mark ${decided} -m tcp ! --tcp-flags SYN SYN ${HAS_NO_OVERLAY_OPTION} -j RETURN`,
+    // A reset that is queued beside an unconfirmed conntrack entry is lost.
+    rule`-m connmark --mark ${masked(0, DECIDED_BIT)} ${PLAIN_RESET} -j RETURN`,
+    ...(direction === 'in' ? [rule`-m connmark --mark ${sent} ${released} -g ${names.authorize}`] : []),
+    rule`${OPENING_SYN} -j ${direction === 'in' ? names.synIn : names.synOut}`,
+    // A PU's permitted SYN reaches a local receiver that is no PU.
+    ...(direction === 'in' ? [rule`-i lo ${isACLFlow(filterQueue)} ${OPENING_SYN} -j RETURN`] : []),
+    ...queueTo(filterQueue.flowQueue),
+  ]
+}

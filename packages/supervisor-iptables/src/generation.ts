@@ -1,0 +1,77 @@
+import type { ChainNames } from './chain-names.js'
+import { FAMILIES, type Family } from './family.js'
+import type { Iptables } from './iptables.js'
+import { EMPTY_LAYOUT, type Layout } from './layout.js'
+import { renderTransition } from './render.js'
+import { parseSavedRules } from './saved-rules.js'
+
+/** The rules of one instance in every family. */
+export type Generation = Readonly<Record<Family, Layout>>
+
+export const EMPTY_GENERATION: Generation = { IPv4: EMPTY_LAYOUT, IPv6: EMPTY_LAYOUT }
+
+/** What the kernel holds of the instance now. */
+export async function readGeneration(iptables: Iptables, names: ChainNames): Promise<Generation> {
+  const [IPv4, IPv6] = await Promise.all([
+    readLayout(iptables, names, 'IPv4'),
+    readLayout(iptables, names, 'IPv6'),
+  ])
+  return { IPv4, IPv6 }
+}
+
+/**
+ * Replaces the instance's rules by one restore per family. Where one fails, what was there before is there again.
+ * @throws the first failure; an AggregateError, with it in front, where going back failed too.
+ */
+export async function switchGeneration(
+  iptables: Iptables,
+  names: ChainNames,
+  target: Generation,
+): Promise<void> {
+  const before = await readGeneration(iptables, names)
+  const touched: Family[] = []
+  try {
+    for (const family of FAMILIES) {
+      touched.push(family)
+      await restore(iptables, family, renderTransition(before[family], target[family]))
+    }
+  } catch (error) {
+    const failures = await goBack({ iptables, names, before, touched })
+    if (failures.length === 0) throw error
+    throw new AggregateError([error, ...failures], [error, ...failures].map(String).join('; '))
+  }
+}
+
+interface Retreat {
+  readonly iptables: Iptables
+  readonly names: ChainNames
+  readonly before: Generation
+  readonly touched: readonly Family[]
+}
+
+async function goBack({ iptables, names, before, touched }: Retreat): Promise<unknown[]> {
+  const failures: unknown[] = []
+  for (const family of [...touched].reverse()) {
+    try {
+      const now = await readLayout(iptables, names, family)
+      // A family whose restore failed in its first table has not changed.
+      if (isSame(now, before[family])) continue
+      await restore(iptables, family, renderTransition(now, before[family]))
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  return failures
+}
+
+async function readLayout(iptables: Iptables, names: ChainNames, family: Family): Promise<Layout> {
+  return parseSavedRules(await iptables.save(family), names.prefix)
+}
+
+async function restore(iptables: Iptables, family: Family, input: string): Promise<void> {
+  if (input !== '') await iptables.restore(family, input)
+}
+
+function isSame(a: Layout, b: Layout): boolean {
+  return renderTransition(EMPTY_LAYOUT, a) === renderTransition(EMPTY_LAYOUT, b)
+}

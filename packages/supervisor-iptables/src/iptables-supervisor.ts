@@ -1,0 +1,215 @@
+import {
+  type Enforcement,
+  type Factory,
+  type FilterQueue,
+  KernelError,
+  type Networks,
+  type PUInfo,
+  type Supervisor,
+  TriremeError,
+} from '@trireme/core'
+import { refusedPaths } from './cgroup-probe.js'
+import { type ChainNames, chainNames } from './chain-names.js'
+import { ChangeQueue } from './change-queue.js'
+import { changedPaths, checkNetworks, type Desired, NOTHING, pathsOf, withoutPU, withPU } from './desired.js'
+import { FAMILIES } from './family.js'
+import { EMPTY_GENERATION, readGeneration, switchGeneration } from './generation.js'
+import { type Backend, type Iptables, iptables } from './iptables.js'
+import { type InheritedMatch, layoutOf } from './rules.js'
+import { inheritedMatches } from './saved-rules.js'
+import { checkSupervisedPU } from './supervised-pu.js'
+
+export interface IptablesSupervisorOptions {
+  /** Default `auto`: what the host's `iptables` uses. One host must not mix the two. */
+  readonly backend?: Backend
+  /** Path of the network namespace whose packets are trapped. Default: the process's own. */
+  readonly netns?: string
+  /**
+   * Whether a cgroup v2 path, relative to the mount, still exists. Spares a failed attempt where a PU's cgroup has vanished.
+   * Default: ask the kernel.
+   */
+  readonly cgroupExists?: (path: string) => boolean
+}
+
+export interface IptablesSupervisorComponents {
+  /** Names the instance's chains. */
+  readonly serverID: string
+  /** Asked anew for every change. */
+  readonly filterQueue: () => FilterQueue
+  readonly networks: Networks
+}
+
+/**
+ * Traps the packets of PUs with iptables rules of both families, and lets the kernel decide what needs no identity.
+ * Rules outlive the process: `stop` leaves them in force, and the next `start` takes them over.
+ * Beside the contract's errors every change rejects with KernelError where iptables refuses it, and with TriremeError
+ * `ERR_MISSING_CAPABILITY` where its programs are missing; then nothing has changed.
+ */
+export function iptablesSupervisor(
+  options: IptablesSupervisorOptions = {},
+): Factory<IptablesSupervisorComponents, Supervisor> {
+  const { backend = 'auto', netns } = options
+  return components =>
+    supervisorOver(iptables({ backend, ...(netns === undefined ? {} : { netns }) }), options, components)
+}
+
+/** The same over any `Iptables`. */
+export function supervisorOver(
+  programs: Iptables,
+  options: Pick<IptablesSupervisorOptions, 'netns' | 'cgroupExists'>,
+  components: IptablesSupervisorComponents,
+): Supervisor {
+  checkNetworks(components.networks)
+  return new IptablesSupervisor(programs, options, components)
+}
+
+class IptablesSupervisor implements Supervisor {
+  readonly #iptables: Iptables
+  readonly #options: Pick<IptablesSupervisorOptions, 'netns' | 'cgroupExists'>
+  readonly #names: ChainNames
+  readonly #filterQueue: () => FilterQueue
+  readonly #changes: ChangeQueue<Desired>
+  #networks: Networks
+  #isStarted = false
+
+  constructor(
+    programs: Iptables,
+    options: Pick<IptablesSupervisorOptions, 'netns' | 'cgroupExists'>,
+    components: IptablesSupervisorComponents,
+  ) {
+    this.#iptables = programs
+    this.#options = options
+    this.#names = chainNames(components.serverID)
+    this.#filterQueue = components.filterQueue
+    this.#networks = components.networks
+    this.#changes = new ChangeQueue(NOTHING, (next, previous) =>
+      next.isInstalled
+        ? this.#install(next, previous)
+        : switchGeneration(this.#iptables, this.#names, EMPTY_GENERATION),
+    )
+  }
+
+  /** @throws KernelError naming the family's program where one of the families cannot be enforced. */
+  async start(): Promise<void> {
+    if (this.#isStarted) throw new TriremeError('ERR_ALREADY_STARTED', 'the iptables supervisor runs already')
+    this.#isStarted = true
+    try {
+      const inherited = await this.#readInherited()
+      await this.#changes.submit(() => ({
+        ...NOTHING,
+        isInstalled: true,
+        networks: this.#networks,
+        inherited,
+      }))
+    } catch (error) {
+      this.#isStarted = false
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStarted = false
+    await this.#changes.settled()
+  }
+
+  async supervise(pu: PUInfo, enforcement: Enforcement): Promise<void> {
+    const supervised = { pu, enforcement }
+    checkSupervisedPU(supervised)
+    this.#checkNamespace(pu)
+    await this.#change(desired => withPU(desired, supervised))
+  }
+
+  async unsupervise(contextID: string): Promise<void> {
+    await this.#change(desired => withoutPU(desired, contextID))
+  }
+
+  async setTargetNetworks(networks: readonly string[]): Promise<void> {
+    const next = { ...this.#networks, trireme: [...networks] }
+    checkNetworks(next)
+    if (this.#isStarted) await this.#change(desired => ({ ...desired, networks: next }))
+    this.#networks = next
+  }
+
+  async reconcile(): Promise<void> {
+    await this.#change(desired => (desired.inherited.length === 0 ? desired : { ...desired, inherited: [] }))
+  }
+
+  /** Also without a `start`: what is ours is found by the names of its chains. Ends supervision. */
+  async uninstall(): Promise<void> {
+    this.#isStarted = false
+    await this.#changes.submit(() => ({ ...NOTHING }))
+  }
+
+  async #change(change: (desired: Desired) => Desired): Promise<void> {
+    const notStarted = () => new TriremeError('ERR_NOT_STARTED', 'the iptables supervisor is not started')
+    if (!this.#isStarted) throw notStarted()
+    await this.#changes.submit(desired => {
+      if (!desired.isInstalled) throw notStarted()
+      return change(desired)
+    })
+  }
+
+  async #readInherited(): Promise<readonly InheritedMatch[]> {
+    const generation = await readGeneration(this.#iptables, this.#names)
+    const all = FAMILIES.flatMap(family => inheritedMatches(generation[family], this.#names))
+    return [...new Map(all.map(each => [JSON.stringify(each), each])).values()]
+  }
+
+  /**
+   * A cgroup that has vanished makes a restore fail as a whole. Nothing can be in it, so its match is left out; but not for a
+   * PU that this very change brings.
+   */
+  async #install(next: Desired, previous: Desired): Promise<void> {
+    const { cgroupExists = () => true } = this.#options
+    const required = changedPaths(next, previous)
+    const optional = [...pathsOf(next)].filter(path => !required.has(path))
+    const vanishedPaths = new Set(optional.filter(path => !cgroupExists(path)))
+    try {
+      await this.#switchTo(next, vanishedPaths)
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error
+      await this.#installWithoutVanished(next, { required, vanishedPaths, error })
+    }
+  }
+
+  async #installWithoutVanished(next: Desired, failure: InstallFailure): Promise<void> {
+    const { required, vanishedPaths, error } = failure
+    const asked = [...pathsOf(next)].filter(path => !vanishedPaths.has(path))
+    const refused = await refusedPaths(this.#iptables, this.#names, asked).catch(probeError => {
+      throw new AggregateError([error, probeError], `${error}; ${probeError}`)
+    })
+    if (refused.size === 0) throw error
+    const missing = [...refused].find(path => required.has(path))
+    if (missing !== undefined) {
+      const detail = `cgroup ${missing} does not exist`
+      throw new KernelError({ op: error.op, errno: error.errno, detail, cause: error })
+    }
+    await this.#switchTo(next, new Set([...vanishedPaths, ...refused]))
+  }
+
+  #switchTo(desired: Desired, vanishedPaths: ReadonlySet<string>): Promise<void> {
+    const input = {
+      ...desired,
+      names: this.#names,
+      filterQueue: this.#filterQueue(),
+      pus: [...desired.pus.values()],
+      vanishedPaths,
+    }
+    const target = { IPv4: layoutOf(input, 'IPv4'), IPv6: layoutOf(input, 'IPv6') }
+    return switchGeneration(this.#iptables, this.#names, target)
+  }
+
+  #checkNamespace({ contextID, runtime: { isolation } }: PUInfo): void {
+    if (isolation.by !== 'netns' || isolation.path === this.#options.netns) return
+    throw new TypeError(
+      `PU ${contextID}: isolation.path: ${isolation.path} is not the supervisor's network namespace ` +
+        `(${this.#options.netns ?? 'the process’s own'})`,
+    )
+  }
+}
+
+interface InstallFailure {
+  readonly required: ReadonlySet<string>
+  readonly vanishedPaths: ReadonlySet<string>
+  readonly error: KernelError
+}

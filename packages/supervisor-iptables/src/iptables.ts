@@ -1,0 +1,99 @@
+import { type ExecFileException, execFile } from 'node:child_process'
+import { KernelError, TriremeError } from '@trireme/core'
+import type { Family } from './family.js'
+
+/** Which of the two kernel interfaces the rules go to; `auto`: the one that the host's `iptables` uses. */
+export type Backend = 'auto' | 'nft' | 'legacy'
+
+/** The kernel's rules, as iptables' own programs show and change them. The seam for tests. */
+export interface Iptables {
+  /** All tables of the family in `iptables-save` format. */
+  save(family: Family): Promise<string>
+  /**
+   * Applies the input of `iptables-restore --noflush`. Each table of it takes effect as a whole or not at all.
+   * @throws KernelError with what the program said.
+   */
+  restore(family: Family, input: string): Promise<void>
+}
+
+export interface IptablesOptions {
+  readonly backend: Backend
+  /** Path of a network namespace; the process's own without it. */
+  readonly netns?: string
+}
+
+/** Another program may hold the legacy lock for a while, but not for ever. */
+const LOCK_WAIT_SECONDS = 30
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024
+/** Of a program that `nsenter` could not find, as of one that a shell could not. */
+const EXIT_NOT_FOUND = 127
+
+/** Runs the programs of the Debian package iptables, in the namespace if there is one. */
+export function iptables({ backend, netns }: IptablesOptions): Iptables {
+  const run = (program: string, args: readonly string[], input = '') =>
+    runProgram({ program, args, input, ...(netns === undefined ? {} : { netns }) })
+  return {
+    save: family => run(programOf(family, backend, 'save'), []),
+    async restore(family, input) {
+      await run(programOf(family, backend, 'restore'), ['--noflush', '-w', String(LOCK_WAIT_SECONDS)], input)
+    },
+  }
+}
+
+function programOf(family: Family, backend: Backend, task: 'save' | 'restore'): string {
+  const name = family === 'IPv4' ? 'iptables' : 'ip6tables'
+  return backend === 'auto' ? `${name}-${task}` : `${name}-${backend}-${task}`
+}
+
+interface Run {
+  readonly program: string
+  readonly args: readonly string[]
+  readonly input: string
+  readonly netns?: string
+}
+
+function runProgram(run: Run): Promise<string> {
+  const { program, args, input, netns } = run
+  const [file, ...rest] = netns === undefined ? [program] : ['nsenter', `--net=${netns}`, '--', program]
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      file ?? program,
+      [...rest, ...args],
+      { maxBuffer: MAX_OUTPUT_BYTES },
+      (error, stdout, stderr) => {
+        if (error) reject(failureOf(run, error, stderr))
+        else resolve(stdout)
+      },
+    )
+    // A program that stops reading has failed, and its exit status says so better than EPIPE.
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(input)
+  })
+}
+
+function failureOf({ program, input, netns }: Run, error: ExecFileException, stderr: string): Error {
+  const status = error.code
+  const missing = status === 'ENOENT' ? (netns === undefined ? program : 'nsenter') : undefined
+  if (missing !== undefined || (status === EXIT_NOT_FOUND && netns !== undefined)) {
+    return missingProgram(missing ?? program, error)
+  }
+  const errno = typeof status === 'number' ? `exit ${status}` : String(status ?? error.signal)
+  const detail = [stderr.trim(), failedLine(stderr, input)].filter(part => part !== '').join(' ')
+  return new KernelError({ op: program, errno, detail, cause: error })
+}
+
+function missingProgram(program: string, cause: unknown): TriremeError {
+  const debianPackage = program === 'nsenter' ? 'util-linux' : 'iptables'
+  return new TriremeError(
+    'ERR_MISSING_CAPABILITY',
+    `${program} is not installed: install the Debian package ${debianPackage}`,
+    { cause },
+  )
+}
+
+/** The programs name a line of their input by number alone. */
+function failedLine(stderr: string, input: string): string {
+  const number = /line:? (\d+)/.exec(stderr)?.[1]
+  const line = number === undefined ? undefined : input.split('\n')[Number(number) - 1]
+  return line ? `(line ${number}: ${line})` : ''
+}

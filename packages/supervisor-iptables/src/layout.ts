@@ -1,0 +1,35 @@
+import type { Rule } from './rule.js'
+
+/** The tables in which Trireme has rules. */
+export type TableName = 'raw' | 'mangle' | 'filter'
+
+/** A rule in somebody else's chain, such as a built-in one, that leads to a chain of ours. */
+export interface Jump {
+  readonly from: string
+  readonly rule: Rule
+}
+
+/** All that one instance has in one table. */
+export interface TableLayout {
+  readonly chains: ReadonlyMap<string, readonly Rule[]>
+  readonly jumps: readonly Jump[]
+}
+
+/** All that one instance has in one family: its generation of rules. */
+export type Layout = Readonly<Record<TableName, TableLayout>>
+
+const EMPTY_TABLE: TableLayout = { chains: new Map(), jumps: [] }
+
+/** Nothing of ours. */
+export const EMPTY_LAYOUT: Layout = { raw: EMPTY_TABLE, mangle: EMPTY_TABLE, filter: EMPTY_TABLE }
+
+/** The jump from a built-in chain to a chain of ours. */
+export function jump(from: string, chain: string): Jump {
+  return { from, rule: ['-j', chain] }
+}
+
+/** The chain that a rule leads to, or its verdict. */
+export function targetOf(rule: Rule): string | undefined {
+  const at = rule.findLastIndex(token => token === '-j' || token === '-g')
+  return at < 0 ? undefined : rule[at + 1]
+}

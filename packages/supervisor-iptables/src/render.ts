@@ -1,0 +1,40 @@
+import type { Jump, Layout, TableLayout, TableName } from './layout.js'
+import { targetOf } from './layout.js'
+
+/** Marks are cleared, and resets ready, before anything is trapped; what traps goes first when all is taken away. */
+const INSTALL_ORDER: readonly TableName[] = ['raw', 'filter', 'mangle']
+
+/**
+ * The input of `iptables-restore --noflush` that turns what is there into what shall be. It names no chain of anybody else,
+ * except to put in a missing jump, first in its chain, or to take one out. Empty where there is nothing to do.
+ */
+export function renderTransition(current: Layout, target: Layout): string {
+  const leaves = INSTALL_ORDER.every(table => target[table].chains.size === 0)
+  const order = leaves ? [...INSTALL_ORDER].reverse() : INSTALL_ORDER
+  return order.map(table => renderTable(table, current[table], target[table])).join('')
+}
+
+/** Declaring a chain makes it, or empties it: so removing one that is already gone is no error. */
+function renderTable(name: TableName, current: TableLayout, target: TableLayout): string {
+  const gone = [...current.chains.keys()].filter(chain => !target.chains.has(chain))
+  const lines = [
+    ...[...target.chains.keys(), ...gone].map(chain => `:${chain} - [0:0]`),
+    ...[...target.chains].flatMap(([chain, rules]) => rules.map(rule => `-A ${chain} ${rule.join(' ')}`)),
+    ...missingJumps(current, target).map(({ from, rule }) => `-I ${from} 1 ${rule.join(' ')}`),
+    ...staleJumps(current, target).map(({ from, rule }) => `-D ${from} ${rule.join(' ')}`),
+    ...gone.map(chain => `-X ${chain}`),
+  ]
+  return lines.length === 0 ? '' : `*${name}\n${lines.join('\n')}\nCOMMIT\n`
+}
+
+function missingJumps(current: TableLayout, target: TableLayout): readonly Jump[] {
+  return target.jumps.filter(wanted => !current.jumps.some(there => isSameJump(there, wanted)))
+}
+
+function staleJumps(current: TableLayout, target: TableLayout): readonly Jump[] {
+  return current.jumps.filter(({ rule }) => !target.chains.has(targetOf(rule) ?? ''))
+}
+
+function isSameJump(a: Jump, b: Jump): boolean {
+  return a.from === b.from && a.rule.join(' ') === b.rule.join(' ')
+}

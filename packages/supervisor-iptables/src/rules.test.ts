@@ -1,0 +1,269 @@
+import { describe, expect, it } from 'vitest'
+import { chainNames, puChainNames, puHash } from './chain-names.js'
+import type { Family } from './family.js'
+import { FILTER_QUEUE, ipRule, testPU } from './pu-fixture.js'
+import { layoutOf, type RuleInput } from './rules.js'
+
+const names = chainNames('host-a')
+const hash = puHash('web')
+const { prefix } = names
+
+const input: RuleInput = {
+  names,
+  networks: { trireme: ['10.0.0.0/8', 'fd00::/8'], excluded: ['198.51.100.1', '2001:db8::1/128'] },
+  filterQueue: FILTER_QUEUE,
+  pus: [supervised('web', {}, { ports: [range(8080)] })],
+  inherited: [],
+}
+
+describe('the rules', () => {
+  it('clear the private mark before anything else, and answer what was refused with a reset', () => {
+    const { raw, filter } = layoutOf(input, 'IPv4')
+    expect(raw.jumps).toEqual([
+      { from: 'PREROUTING', rule: ['-j', names.clear] },
+      { from: 'OUTPUT', rule: ['-j', names.clear] },
+    ])
+    expect(text(raw.chains.get(names.clear))).toEqual([
+      '-m mark ! --mark 0x0/0xfff00000 -j MARK --set-xmark 0x0/0xfff00000',
+    ])
+    expect(filter.jumps.map(({ from }) => from)).toEqual(['INPUT', 'OUTPUT'])
+    expect(text(filter.chains.get(names.reject))).toEqual([
+      '-p tcp -m mark --mark 0x18700000/0xfff00000 -j REJECT --reject-with tcp-reset',
+    ])
+  })
+
+  it('lead every packet by command, excluded network, state and PU, in this order', () => {
+    expect(chain(names.in)).toEqual([
+      '-m mark --mark 0x18000000/0xf8000000 -g SET',
+      '-s 198.51.100.1/32 -j RETURN',
+      '-p tcp -m connmark ! --mark 0x0/0x700000 -g FLOW-IN',
+      '! -p tcp -m connmark --mark 0x1500000/0x7f00000 -j RETURN',
+      `-m cgroup --path test/web -g I-${hash}`,
+      `-p tcp -m tcp --dport 8080 -g I-${hash}`,
+      `-p udp -m udp --dport 8080 -g I-${hash}`,
+    ])
+    expect(chain(names.out).slice(-3)).toEqual([
+      `-m cgroup --path test/web -g O-${hash}`,
+      `-p tcp -m tcp --sport 8080 -g O-${hash}`,
+      `-p udp -m udp --sport 8080 -g O-${hash}`,
+    ])
+    expect(chain(names.out)[1]).toBe('-d 198.51.100.1/32 -j RETURN')
+  })
+
+  it('carry out a command and clear it in the same pass', () => {
+    expect(chain(names.set)).toEqual([
+      '-j CONNMARK --save-mark --nfmask 0x7f00000 --ctmask 0x7f00000',
+      '-j MARK --set-xmark 0x0/0xfff00000',
+    ])
+  })
+
+  it('pass TCP of decided flows, release SENT, and queue the rest', () => {
+    expect(chain(names.flowIn)).toEqual([
+      '-p tcp -m connmark --mark 0x1400000/0x7c00000 -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254 -j RETURN',
+      '-m connmark --mark 0x0/0x400000 -p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
+      '-m connmark --mark 0x1200000/0x7f00000 -m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ! --tcp-option 254 -g AUTH',
+      '-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j SYN-IN',
+      '-i lo -m connmark --mark 0x1500000/0x7f00000 -p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j RETURN',
+      '-j CONNMARK --restore-mark --nfmask 0xfff00000 --ctmask 0x7f00000',
+      '-j NFQUEUE --queue-num 4096',
+    ])
+    expect(chain(names.flowOut)).toEqual([
+      chain(names.flowIn)[0],
+      chain(names.flowIn)[1],
+      '-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j SYN-OUT',
+      ...chain(names.flowIn).slice(-2),
+    ])
+    expect(chain(names.authorize)).toEqual(['-j CONNMARK --set-xmark 0x1400000/0x7f00000'])
+  })
+
+  it('bring a SYN on a flow with a state to its PU', () => {
+    expect(chain(names.synIn)).toEqual([
+      `-m cgroup --path test/web -g Q-${hash}`,
+      `-p tcp -m tcp --dport 8080 -g Q-${hash}`,
+    ])
+  })
+
+  it('trap with the state in view, and never with bypass', () => {
+    expect(puChain('trap')).toEqual([
+      '-m connmark --mark 0x0/0x700000 -j CONNMARK --set-xmark 0x1100000/0x7f00000',
+      '-j CONNMARK --restore-mark --nfmask 0xfff00000 --ctmask 0x7f00000',
+      '-j NFQUEUE --queue-num 4097',
+    ])
+  })
+
+  it('let of a PU pass what errors and resets need, trap its SYNs, and deny by default', () => {
+    expect(puChain('in')).toEqual([
+      '-m conntrack --ctstate INVALID -j DROP',
+      '-p icmp -m conntrack --ctstate RELATED -j RETURN',
+      '-p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
+      `-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -g IS-${hash}`,
+      `-p tcp -g M-${hash}`,
+      '-i lo -m conntrack --ctdir REPLY -j RETURN',
+      '-j DROP',
+    ])
+    expect(puChain('synIn')).toEqual([
+      '-m conntrack --ctdir REPLY -j DROP',
+      `-p tcp -m tcp --tcp-option 254 -g Q-${hash}`,
+      `-s 10.0.0.0/8 -g Q-${hash}`,
+      '-g REFUSE',
+    ])
+    expect(puChain('synOut')).toEqual([
+      '-m conntrack --ctdir REPLY -j DROP',
+      `-d 10.0.0.0/8 -g Q-${hash}`,
+      '-g REFUSE',
+    ])
+    expect(puChain('midStream')).toEqual([
+      '-p tcp -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254 -m limit --limit 100/s --limit-burst 100 -g REFUSE',
+      '-j DROP',
+    ])
+    expect(chain(names.refuse)).toEqual(['-j MARK --set-xmark 0x18700000/0xfff00000'])
+  })
+
+  it('are the same in IPv6, where neighbour discovery passes too', () => {
+    expect(puChain('out', input, 'IPv6').slice(0, 7)).toEqual([
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 134 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 136 -j RETURN',
+      '-m conntrack --ctstate INVALID -j DROP',
+      '-p ipv6-icmp -m conntrack --ctstate RELATED -j RETURN',
+      '-p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
+    ])
+    expect(puChain('synOut', input, 'IPv6')[1]).toBe(`-d fd00::/8 -g Q-${hash}`)
+    expect(chain(names.in, input, 'IPv6')[1]).toBe('-s 2001:db8::1/128 -j RETURN')
+  })
+})
+
+describe('rules over addresses', () => {
+  const networkACLs = [
+    ipRule('accept', ['192.0.2.0/24', '2001:db8::/32'], {
+      protocol: 'tcp',
+      ports: [range(80), range(90, 99)],
+    }),
+    ipRule('accept', ['192.0.2.7'], { protocol: 'udp', ports: [range(53)] }),
+    ipRule('accept', ['192.0.2.8/32'], { protocol: 'icmp' }),
+    ipRule('reject', ['192.0.2.128/25']),
+  ]
+  const withACLs = { ...input, pus: [supervised('web', { networkACLs })] }
+
+  it('decide SYNs from outside the trireme networks, rejects first', () => {
+    expect(puChain('synIn', withACLs).slice(3)).toEqual([
+      '-s 192.0.2.128/25 -g REFUSE',
+      '-s 192.0.2.0/24 -p tcp -m tcp --dport 80 -g ACL',
+      '-s 192.0.2.0/24 -p tcp -m tcp --dport 90:99 -g ACL',
+      '-g REFUSE',
+    ])
+    expect(puChain('synIn', withACLs, 'IPv6').slice(3)).toEqual([
+      '-s 2001:db8::/32 -p tcp -m tcp --dport 80 -g ACL',
+      '-s 2001:db8::/32 -p tcp -m tcp --dport 90:99 -g ACL',
+      '-g REFUSE',
+    ])
+  })
+
+  it('decide what is not TCP; only the net side marks a flow on loopback', () => {
+    expect(puChain('in', withACLs).slice(-4)).toEqual([
+      '-s 192.0.2.128/25 -j DROP',
+      '-s 192.0.2.7/32 -p udp -m udp --dport 53 -g ACL',
+      '-s 192.0.2.8/32 -p icmp -g ACL',
+      '-j DROP',
+    ])
+    expect(chain(names.acl)).toEqual([
+      '! -p tcp -o lo -j RETURN',
+      '-j CONNMARK --set-xmark 0x1500000/0x7f00000',
+    ])
+    expect(puChain('out', withACLs).at(-2)).toBe(`-p tcp -g M-${hash}`)
+  })
+
+  it('of what the PU sends look at the destination', () => {
+    const applicationACLs = [ipRule('accept', ['0.0.0.0/0'], { protocol: 'any' })]
+    const open = { ...input, pus: [supervised('web', { applicationACLs })] }
+    expect(puChain('synOut', open).slice(-2)).toEqual(['-d 0.0.0.0/0 -g ACL', '-g REFUSE'])
+    expect(puChain('out', open).slice(-2)).toEqual(['-d 0.0.0.0/0 -g ACL', '-j DROP'])
+  })
+
+  it('drop instead of resetting where the policy says so', () => {
+    const silent = { ...input, pus: [supervised('web', { networkACLs, denyWith: 'drop' })] }
+    expect(puChain('synIn', silent).filter(rule => rule.includes('REFUSE'))).toEqual([])
+    expect(puChain('synIn', silent).at(-1)).toBe('-j DROP')
+  })
+
+  it('deny nothing in observe mode, but trap all the same', () => {
+    const observed = { ...input, pus: [supervised('web', { networkACLs, mode: 'observe' })] }
+    expect(puChain('synIn', observed).slice(-2)).toEqual([`-s 10.0.0.0/8 -g Q-${hash}`, '-g ACL'])
+    expect(puChain('in', observed).at(-1)).toBe('-j RETURN')
+  })
+})
+
+describe('dispatch', () => {
+  it('looks at sockets before ports, and takes a whole namespace last', () => {
+    const pus = [
+      supervised('ns', {}, { isolation: { by: 'netns', path: '/run/netns/x' }, ports: [range(1)] }),
+      supervised('web', {}, { ports: [range(8080)] }),
+      supervised('old', {}, { isolation: { by: 'net-cls', classID: 1048577 } }),
+    ]
+    expect(chain(names.out, { ...input, pus }).slice(-5)).toEqual([
+      `-m cgroup --path test/web -g O-${hash}`,
+      `-m cgroup --cgroup 1048577 -g O-${puHash('old')}`,
+      `-p tcp -m tcp --sport 8080 -g O-${hash}`,
+      `-p udp -m udp --sport 8080 -g O-${hash}`,
+      `-g O-${puHash('ns')}`,
+    ])
+  })
+
+  it('of an inherited PU denies, SYNs too', () => {
+    const match = { by: 'cgroup-path', path: 'test/web' } as const
+    const left = { ...input, pus: [], inherited: [{ hash, direction: 'out', match } as const] }
+    expect(chain(names.out, left).at(-1)).toBe(`-m cgroup --path test/web -g O-${hash}`)
+    expect(chain(names.synOut, left)).toEqual([`-m cgroup --path test/web -g O-${hash}`])
+    expect(puChain('out', left)).toEqual([
+      '-m conntrack --ctstate INVALID -j DROP',
+      '-p icmp -m conntrack --ctstate RELATED -j RETURN',
+      '-p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
+      '-j DROP',
+    ])
+  })
+
+  it('leaves out a cgroup that has vanished, not its ports', () => {
+    const vanished = { ...input, vanishedPaths: new Set(['test/web']) }
+    expect(chain(names.in, vanished).slice(-2)).toEqual([
+      `-p tcp -m tcp --dport 8080 -g I-${hash}`,
+      `-p udp -m udp --dport 8080 -g I-${hash}`,
+    ])
+  })
+})
+
+describe('chain names', () => {
+  it('fit the kernel and differ by server ID', () => {
+    const { mangle } = layoutOf(input, 'IPv4')
+    for (const name of mangle.chains.keys()) {
+      expect(name.length).toBeLessThanOrEqual(28)
+      expect(name.startsWith(prefix)).toBe(true)
+    }
+    expect(chainNames('host-b').prefix).not.toBe(prefix)
+  })
+})
+
+function supervised(...args: Parameters<typeof testPU>) {
+  return { pu: testPU(...args), enforcement: { queueNumber: 4097 } }
+}
+
+function range(first: number, last = first) {
+  return { first, last }
+}
+
+/** A mangle chain's rules, chain names without the instance's prefix. */
+function chain(name: string, from = input, family: Family = 'IPv4'): string[] {
+  return text(layoutOf(from, family).mangle.chains.get(name))
+}
+
+function puChain(
+  name: keyof ReturnType<typeof puChainNames>,
+  from = input,
+  family: Family = 'IPv4',
+): string[] {
+  return chain(puChainNames(names, hash)[name], from, family)
+}
+
+function text(rules: readonly (readonly string[])[] | undefined): string[] {
+  return (rules ?? []).map(rule => rule.join(' ').replaceAll(prefix, ''))
+}

@@ -1,0 +1,118 @@
+import type { FilterQueue, Networks } from '@trireme/core'
+import { type ChainNames, puChainNames, puHash } from './chain-names.js'
+import { DIRECTIONS, type Direction } from './direction.js'
+import type { Family } from './family.js'
+import { clearRules, HAS_STATE, isACLFlow, isCommand, rejectRules, sharedChains } from './flow-rules.js'
+import { jump, type Layout, type TableLayout } from './layout.js'
+import { MATCH_ORDER, matchesOf, matchTokens, type PUMatch } from './pu-match.js'
+import { denyRules, ofFamily, puChains } from './pu-rules.js'
+import { type Rule, rule } from './rule.js'
+import type { SupervisedPU } from './supervised-pu.js'
+
+/** How an earlier process dispatched to a PU that nobody has supervised again yet. */
+export interface InheritedMatch {
+  readonly hash: string
+  readonly direction: Direction
+  readonly match: PUMatch
+}
+
+/** All that the rules are made from. */
+export interface RuleInput {
+  readonly names: ChainNames
+  readonly networks: Networks
+  readonly filterQueue: FilterQueue
+  readonly pus: readonly SupervisedPU[]
+  readonly inherited: readonly InheritedMatch[]
+  /** cgroup paths that the kernel no longer knows: one of them would make the whole restore fail. */
+  readonly vanishedPaths?: ReadonlySet<string>
+}
+
+/** The rules of one family. Pure: equal input, equal rules. */
+export function layoutOf(input: RuleInput, family: Family): Layout {
+  const { names, filterQueue } = input
+  return {
+    raw: {
+      chains: new Map([[names.clear, clearRules()]]),
+      jumps: [jump('PREROUTING', names.clear), jump('OUTPUT', names.clear)],
+    },
+    filter: {
+      chains: new Map([[names.reject, rejectRules(filterQueue)]]),
+      jumps: [jump('INPUT', names.reject), jump('OUTPUT', names.reject)],
+    },
+    mangle: mangle(input, family),
+  }
+}
+
+/** RETURN instead of ACCEPT throughout: other programs' later rules in the table still see the packet. */
+function mangle(input: RuleInput, family: Family): TableLayout {
+  const { names, filterQueue, networks, pus } = input
+  const context = { names, family, filterQueue, triremeNetworks: ofFamily(networks.trireme, family) }
+  return {
+    chains: new Map([
+      [names.in, entryRules(input, family, 'in')],
+      [names.out, entryRules(input, family, 'out')],
+      ...sharedChains(names, filterQueue),
+      [names.synIn, synDispatch(input, 'in')],
+      [names.synOut, synDispatch(input, 'out')],
+      ...pus.flatMap(pu => [...puChains(pu, context)]),
+      ...inheritedChains(input, family),
+    ]),
+    jumps: [jump('INPUT', names.in), jump('OUTPUT', names.out)],
+  }
+}
+
+/** Every packet's way. One that is no PU's falls out at the end, untouched. */
+function entryRules(input: RuleInput, family: Family, direction: Direction): readonly Rule[] {
+  const { names, filterQueue, networks } = input
+  const peer = direction === 'in' ? '-s' : '-d'
+  return [
+    rule`${isCommand(filterQueue)} -g ${names.set}`,
+    ...ofFamily(networks.excluded, family).map(network => rule`${peer} ${network} -j RETURN`),
+    rule`-p tcp ${HAS_STATE} -g ${direction === 'in' ? names.flowIn : names.flowOut}`,
+    rule`! -p tcp ${isACLFlow(filterQueue)} -j RETURN`,
+    ...dispatch(input, direction).map(({ match, main }) => rule`${matchTokens(match, direction)} -g ${main}`),
+  ]
+}
+
+/** A SYN on a flow that has a state goes to its PU's queue whatever the state is; back to the flow queue where there is no PU. */
+function synDispatch(input: RuleInput, direction: Direction): readonly Rule[] {
+  return dispatch(input, direction)
+    .filter(({ match }) => match.by !== 'port' || match.protocol === 'tcp')
+    .map(({ match, trap }) => rule`${matchTokens(match, direction)} -g ${trap}`)
+}
+
+interface Dispatch {
+  readonly match: PUMatch
+  readonly main: string
+  /** An inherited PU has no queue: its SYNs are denied like all else. */
+  readonly trap: string
+}
+
+function dispatch(input: RuleInput, direction: Direction): readonly Dispatch[] {
+  const { names, pus, inherited, vanishedPaths } = input
+  const all: Dispatch[] = [
+    ...pus.flatMap(({ pu }) => {
+      const chains = puChainNames(names, puHash(pu.contextID))
+      return matchesOf(pu.runtime).map(match => ({ match, main: chains[direction], trap: chains.trap }))
+    }),
+    ...inherited
+      .filter(each => each.direction === direction)
+      .map(({ match, hash }) => {
+        const main = puChainNames(names, hash)[direction]
+        return { match, main, trap: main }
+      }),
+  ]
+  const live = all.filter(({ match }) => !(match.by === 'cgroup-path' && vanishedPaths?.has(match.path)))
+  return MATCH_ORDER.flatMap(kinds => live.filter(({ match }) => kinds.includes(match.by)))
+}
+
+/** Keep the names of the PU's own chains, so that yet another process can inherit them in turn. */
+function inheritedChains({ names, inherited }: RuleInput, family: Family): [string, readonly Rule[]][] {
+  const hashes = new Set(inherited.map(({ hash }) => hash))
+  return [...hashes].flatMap(hash =>
+    DIRECTIONS.map((direction): [string, readonly Rule[]] => [
+      puChainNames(names, hash)[direction],
+      denyRules(family),
+    ]),
+  )
+}

@@ -1,0 +1,60 @@
+import { TriremeError } from '@trireme/core'
+import type { ChainNames } from './chain-names.js'
+import { DIRECTIONS } from './direction.js'
+import { EMPTY_LAYOUT, type Jump, type Layout, type TableName, targetOf } from './layout.js'
+import { parseMatchTokens } from './pu-match.js'
+import type { Rule } from './rule.js'
+import type { InheritedMatch } from './rules.js'
+
+/** What of an `iptables-save` output belongs to the instance with this chain prefix, in order. */
+export function parseSavedRules(saved: string, prefix: string): Layout {
+  const layout = { ...EMPTY_LAYOUT }
+  for (const section of saved.split(/^\*/m).slice(1)) {
+    const name = section.slice(0, section.indexOf('\n')).trim()
+    if (isTableName(name)) layout[name] = parseTable(section, prefix)
+  }
+  return layout
+}
+
+/**
+ * How the rules of an earlier process dispatch to its PUs.
+ * @throws TriremeError `ERR_CONFIG` where our own chains hold a dispatch that we cannot read: leaving it out would open the PU.
+ */
+export function inheritedMatches(layout: Layout, names: ChainNames): readonly InheritedMatch[] {
+  return DIRECTIONS.flatMap(direction =>
+    (layout.mangle.chains.get(names[direction]) ?? []).flatMap(rule => {
+      const hash = puHashOf(targetOf(rule), `${names.prefix}${direction === 'in' ? 'I' : 'O'}-`)
+      if (hash === undefined) return []
+      const match = parseMatchTokens(rule.slice(0, -2))
+      if (match) return [{ hash, direction, match }]
+      throw new TriremeError(
+        'ERR_CONFIG',
+        `chain ${names[direction]}: rule ${JSON.stringify(rule.join(' '))} is none that this version makes; uninstall first`,
+      )
+    }),
+  )
+}
+
+function isTableName(name: string): name is TableName {
+  return Object.hasOwn(EMPTY_LAYOUT, name)
+}
+
+function parseTable(section: string, prefix: string): Layout[TableName] {
+  const chains = new Map<string, Rule[]>()
+  const jumps: Jump[] = []
+  for (const line of section.split('\n')) {
+    const [, declared] = /^:(\S+)/.exec(line) ?? []
+    if (declared?.startsWith(prefix)) chains.set(declared, [])
+    const [, chain, text] = /^-A (\S+) (.*)$/.exec(line) ?? []
+    if (chain === undefined || text === undefined) continue
+    // Joined by single spaces again, quoted strings are what they were.
+    const rule = text.split(' ')
+    if (chain.startsWith(prefix)) chains.get(chain)?.push(rule)
+    else if (targetOf(rule)?.startsWith(prefix)) jumps.push({ from: chain, rule })
+  }
+  return { chains, jumps }
+}
+
+function puHashOf(target: string | undefined, prefix: string): string | undefined {
+  return target?.startsWith(prefix) ? target.slice(prefix.length) : undefined
+}
