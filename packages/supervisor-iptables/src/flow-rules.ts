@@ -35,7 +35,7 @@ export function setState(state: 'handshake' | 'auth' | 'acl', { commands }: Filt
 }
 
 /** Shows the flow's state to the queue in the packet's mark, and hands the packet over: never with bypass. */
-export function queueTo(queueNumber: number): readonly Rule[] {
+export function queueTo(queueNumber: number): readonly [showState: Rule, queue: Rule] {
   return [
     rule`-j CONNMARK --restore-mark --nfmask ${hex(PACKET_MARK_MASK)} --ctmask ${hex(CONNECTION_MARK_MASK)}`,
     rule`-j NFQUEUE --queue-num ${queueNumber}`,

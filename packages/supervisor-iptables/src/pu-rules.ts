@@ -135,8 +135,13 @@ function midStreamRules({ names }: PUContext): readonly Rule[] {
   return [rule`${resettable} -m limit --limit 100/s --limit-burst 100 -g ${names.refuse}`, rule`-j DROP`]
 }
 
+/**
+ * The queue sees the state that the flow had before: so the enforcer knows a SYN that was trapped at the other end already,
+ * because both ends share one entry.
+ */
 function trapRules({ filterQueue }: PUContext, queueNumber: number): readonly Rule[] {
-  return [rule`${HAS_NO_STATE} ${setState('handshake', filterQueue)}`, ...queueTo(queueNumber)]
+  const [showState, queue] = queueTo(queueNumber)
+  return [showState, rule`${HAS_NO_STATE} ${setState('handshake', filterQueue)}`, queue]
 }
 
 /** The CIDRs of one family, as iptables takes them. */

@@ -83,10 +83,10 @@ describe('the rules', () => {
     ])
   })
 
-  it('trap with the state in view, and never with bypass', () => {
+  it('trap with the state that the flow had before in view, and never with bypass', () => {
     expect(puChain('trap')).toEqual([
-      '-m connmark --mark 0x0/0x700000 -j CONNMARK --set-xmark 0x1100000/0x7f00000',
       '-j CONNMARK --restore-mark --nfmask 0xfff00000 --ctmask 0x7f00000',
+      '-m connmark --mark 0x0/0x700000 -j CONNMARK --set-xmark 0x1100000/0x7f00000',
       '-j NFQUEUE --queue-num 4097',
     ])
   })
