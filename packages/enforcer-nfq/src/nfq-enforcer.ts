@@ -31,6 +31,11 @@ export interface NfqEnforcerOptions {
    * left behind point at nobody, and drop. Default 0.
    */
   readonly generation?: number
+  /**
+   * `own` (default): PUs of this process's network namespace. `per-pu`: each PU has a network namespace of its own, in which its
+   * queue is read; this process's own is left alone.
+   */
+  readonly namespaces?: 'own' | 'per-pu'
   /** The epoch of connections that are decided now, 0 to 15. Default 0. */
   readonly epoch?: number
   /** Hears what went wrong beside the packets; as often as it does. */
@@ -69,6 +74,7 @@ export function nfqEnforcer(options: NfqEnforcerOptions = {}): Factory<NfqEnforc
 
 interface Enforced {
   readonly queueNumber: number
+  readonly datapath: NamespaceDatapath
 }
 
 class Enforcing implements NfqEnforcer {
@@ -81,7 +87,8 @@ class Enforcing implements NfqEnforcer {
   readonly #enforced = new Map<string, Enforced>()
   readonly #timers: NodeJS.Timeout[] = []
   #filterQueue: FilterQueue | undefined
-  #datapath: NamespaceDatapath | undefined
+  /** Of this process's own namespace. */
+  #ownDatapath: NamespaceDatapath | undefined
   #stopListening: (() => void) | undefined
 
   constructor(options: NfqEnforcerOptions, components: NfqEnforcerComponents) {
@@ -101,32 +108,24 @@ class Enforcing implements NfqEnforcer {
   }
 
   async start(): Promise<void> {
-    if (this.#datapath) return
-    const { authorization = 'mutual', generation = 0, epoch = 0, openQueue } = this.#options
+    if (this.#filterQueue) return
+    const { generation = 0, epoch = 0, namespaces = 'own' } = this.#options
     const flowQueue = QUEUE_BLOCK_SIZE * (1 + (generation % QUEUE_BLOCK_COUNT))
     const filterQueue = { flowQueue, commands: { key: randomInt(1, KEY_COUNT), epoch } }
-    this.#datapath = new NamespaceDatapath({
-      handshake: this.#handshake,
-      authorization,
-      reporter: this.#reporter,
-      filterQueue,
-      now: this.#now,
-      onError: this.#onError,
-      ...(openQueue ? { openQueue } : {}),
-    })
+    if (namespaces === 'own') this.#ownDatapath = this.#openDatapath(filterQueue, undefined)
     this.#filterQueue = filterQueue
     this.#stopListening = this.#secrets.onChange(() => void this.#handshake.secretsChanged())
     this.#every(RENEWAL_CHECK_MS, () => void this.#handshake.issuer.renew())
-    this.#every(SWEEP_MS, () => this.#datapath?.sweep())
+    this.#every(SWEEP_MS, () => this.#sweep())
   }
 
   async stop(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
     this.#stopListening?.()
-    this.#datapath?.close()
+    for (const datapath of this.#datapaths()) datapath.close()
     for (const contextID of this.#enforced.keys()) this.#handshake.issuer.remove(contextID)
     this.#enforced.clear()
-    this.#datapath = undefined
+    this.#ownDatapath = undefined
     this.#filterQueue = undefined
   }
 
@@ -137,19 +136,19 @@ class Enforcing implements NfqEnforcer {
   }
 
   async enforce(pu: PUInfo): Promise<Enforcement> {
-    const datapath = this.#started()
     const { contextID } = pu
-    const context = new PUContext(pu, datapath.pu(contextID)?.counters ?? new Counters())
+    const before = this.#enforced.get(contextID)
+    const context = new PUContext(pu, before?.datapath.pu(contextID)?.counters ?? new Counters())
     await this.#handshake.issuer.add(contextID, { puID: context.id, tags: pu.policy.identity })
-    const queueNumber = this.#enforced.get(contextID)?.queueNumber ?? this.#freeQueue()
     try {
-      datapath.setPU(queueNumber, context)
+      const enforced = before ?? this.#place(pu)
+      enforced.datapath.setPU(enforced.queueNumber, context)
+      this.#enforced.set(contextID, enforced)
+      return { queueNumber: enforced.queueNumber }
     } catch (error) {
-      if (!this.#enforced.has(contextID)) this.#handshake.issuer.remove(contextID)
+      if (!before) this.#handshake.issuer.remove(contextID)
       throw error
     }
-    this.#enforced.set(contextID, { queueNumber })
-    return { queueNumber }
   }
 
   async unenforce(contextID: string): Promise<void> {
@@ -157,27 +156,58 @@ class Enforcing implements NfqEnforcer {
     if (!enforced) return
     this.#enforced.delete(contextID)
     this.#handshake.issuer.remove(contextID)
-    this.#datapath?.removePU(enforced.queueNumber, contextID)
+    if (enforced.datapath === this.#ownDatapath) enforced.datapath.removePU(enforced.queueNumber, contextID)
+    else enforced.datapath.close()
   }
 
   counters(contextID: string): Readonly<Record<string, number>> {
-    return this.#datapath?.pu(contextID)?.counters.snapshot() ?? {}
+    return this.#enforced.get(contextID)?.datapath.pu(contextID)?.counters.snapshot() ?? {}
   }
 
   stats(): NfqEnforcerStats {
     const { coldKeys, verifier } = this.#handshake
-    const counters = this.#datapath?.counters.snapshot() ?? {}
-    return {
-      coldKeys,
-      coldVerifications: verifier.coldVerifications,
-      counters,
-      queue: this.#datapath?.stats() ?? {},
-    }
+    const datapaths = this.#datapaths()
+    const counters = sums(datapaths.map(datapath => datapath.counters.snapshot()))
+    const queue = sums(datapaths.map(datapath => datapath.stats()))
+    return { coldKeys, coldVerifications: verifier.coldVerifications, counters, queue }
   }
 
-  #started(): NamespaceDatapath {
-    if (!this.#datapath) throw new TriremeError('ERR_NOT_STARTED', 'enforce: the enforcer is not started')
-    return this.#datapath
+  /** Where a new PU's packets are read: a number of its own in this namespace, or a namespace of its own. */
+  #place({ contextID, runtime: { isolation } }: PUInfo): Enforced {
+    const filterQueue = this.filterQueue()
+    const isOwnNamespace = isolation.by !== 'netns'
+    if (isOwnNamespace !== (this.#ownDatapath !== undefined)) {
+      throw new TriremeError(
+        'ERR_UNSUPPORTED_KIND',
+        `PU ${contextID}: isolated by ${isolation.by}, but the enforcer serves namespaces: ${this.#options.namespaces ?? 'own'}`,
+      )
+    }
+    if (this.#ownDatapath) return { datapath: this.#ownDatapath, queueNumber: this.#freeQueue() }
+    const datapath = this.#openDatapath(filterQueue, isOwnNamespace ? undefined : isolation.path)
+    return { datapath, queueNumber: filterQueue.flowQueue + 1 }
+  }
+
+  #openDatapath(filterQueue: FilterQueue, netns: string | undefined): NamespaceDatapath {
+    const { authorization = 'mutual', openQueue } = this.#options
+    return new NamespaceDatapath({
+      handshake: this.#handshake,
+      authorization,
+      reporter: this.#reporter,
+      filterQueue,
+      now: this.#now,
+      onError: this.#onError,
+      ...(openQueue ? { openQueue } : {}),
+      ...(netns === undefined ? {} : { netns }),
+    })
+  }
+
+  #datapaths(): readonly NamespaceDatapath[] {
+    const own = this.#ownDatapath ? [this.#ownDatapath] : []
+    return [...new Set([...own, ...[...this.#enforced.values()].map(enforced => enforced.datapath)])]
+  }
+
+  #sweep(): void {
+    for (const datapath of this.#datapaths()) datapath.sweep()
   }
 
   #freeQueue(): number {
@@ -191,4 +221,11 @@ class Enforcing implements NfqEnforcer {
   #every(ms: number, task: () => void): void {
     this.#timers.push(setInterval(task, ms).unref())
   }
+}
+
+function sums(parts: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  const total: Record<string, number> = {}
+  for (const part of parts)
+    for (const [name, count] of Object.entries(part)) total[name] = (total[name] ?? 0) + count
+  return total
 }

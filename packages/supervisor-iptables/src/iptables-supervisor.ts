@@ -15,6 +15,7 @@ import { changedPaths, checkNetworks, type Desired, NOTHING, pathsOf, withoutPU,
 import { FAMILIES } from './family.js'
 import { EMPTY_GENERATION, readGeneration, switchGeneration } from './generation.js'
 import { type Backend, type Iptables, iptables } from './iptables.js'
+import { NamespacesSupervisor } from './namespaces-supervisor.js'
 import { type InheritedMatch, layoutOf } from './rules.js'
 import { inheritedMatches } from './saved-rules.js'
 import { checkSupervisedPU } from './supervised-pu.js'
@@ -24,6 +25,8 @@ export interface IptablesSupervisorOptions {
   readonly backend?: Backend
   /** Path of the network namespace whose packets are trapped. Default: the process's own. */
   readonly netns?: string
+  /** `own` (default): PUs share that one namespace. `per-pu`: each PU has its own, and its rules are inside. */
+  readonly namespaces?: 'own' | 'per-pu'
   /**
    * Whether a cgroup v2 path, relative to the mount, still exists. Spares a failed attempt where a PU's cgroup has vanished.
    * Default: ask the kernel.
@@ -48,9 +51,20 @@ export interface IptablesSupervisorComponents {
 export function iptablesSupervisor(
   options: IptablesSupervisorOptions = {},
 ): Factory<IptablesSupervisorComponents, Supervisor> {
-  const { backend = 'auto', netns } = options
-  return components =>
-    supervisorOver(iptables({ backend, ...(netns === undefined ? {} : { netns }) }), options, components)
+  const { backend = 'auto', netns, namespaces = 'own' } = options
+  return components => {
+    if (namespaces === 'own') {
+      return supervisorOver(
+        iptables({ backend, ...(netns === undefined ? {} : { netns }) }),
+        options,
+        components,
+      )
+    }
+    checkNetworks(components.networks)
+    return new NamespacesSupervisor(path =>
+      supervisorOver(iptables({ backend, netns: path }), { ...options, netns: path }, components),
+    )
+  }
 }
 
 /** The same over any `Iptables`. */

@@ -1,0 +1,87 @@
+import { type Enforcement, type PUInfo, runAll, type Supervisor, TriremeError } from '@trireme/core'
+
+/** Makes the supervisor of one network namespace, given the namespace's path. */
+export type SupervisorOf = (netns: string) => Supervisor
+
+/**
+ * Supervises PUs that have a network namespace each: the rules of a PU are inside its own, this process's is left alone.
+ * A namespace dies with its rules, so nothing is inherited and nothing is left to reconcile.
+ */
+export class NamespacesSupervisor implements Supervisor {
+  readonly #supervisorOf: SupervisorOf
+  readonly #supervisors = new Map<string, Supervisor>()
+  #networks: readonly string[] | undefined
+  #isStarted = false
+
+  constructor(supervisorOf: SupervisorOf) {
+    this.#supervisorOf = supervisorOf
+  }
+
+  async start(): Promise<void> {
+    if (this.#isStarted) throw new TriremeError('ERR_ALREADY_STARTED', 'the iptables supervisor runs already')
+    this.#isStarted = true
+  }
+
+  /** The rules stay in force. */
+  async stop(): Promise<void> {
+    this.#isStarted = false
+    await this.#all(supervisor => supervisor.stop())
+    this.#supervisors.clear()
+  }
+
+  async supervise(pu: PUInfo, enforcement: Enforcement): Promise<void> {
+    if (!this.#isStarted) throw new TriremeError('ERR_NOT_STARTED', 'the iptables supervisor is not started')
+    const { contextID } = pu
+    const known = this.#supervisors.get(contextID)
+    const supervisor = known ?? (await this.#begin(pu))
+    try {
+      await supervisor.supervise(pu, enforcement)
+      this.#supervisors.set(contextID, supervisor)
+    } catch (error) {
+      if (known) throw error
+      await runAll([
+        () => {
+          throw error
+        },
+        () => supervisor.uninstall(),
+      ])
+    }
+  }
+
+  async unsupervise(contextID: string): Promise<void> {
+    const supervisor = this.#supervisors.get(contextID)
+    if (!supervisor) return
+    await supervisor.uninstall()
+    this.#supervisors.delete(contextID)
+  }
+
+  async setTargetNetworks(networks: readonly string[]): Promise<void> {
+    await this.#all(supervisor => supervisor.setTargetNetworks(networks))
+    this.#networks = networks
+  }
+
+  async reconcile(): Promise<void> {}
+
+  async uninstall(): Promise<void> {
+    this.#isStarted = false
+    await this.#all(supervisor => supervisor.uninstall())
+    this.#supervisors.clear()
+  }
+
+  async #begin({ contextID, runtime: { isolation } }: PUInfo): Promise<Supervisor> {
+    if (isolation.by !== 'netns') {
+      throw new TriremeError(
+        'ERR_UNSUPPORTED_KIND',
+        `PU ${contextID}: isolated by ${isolation.by}, expected a network namespace of its own (netns)`,
+      )
+    }
+    const supervisor = this.#supervisorOf(isolation.path)
+    if (this.#networks) await supervisor.setTargetNetworks(this.#networks)
+    await supervisor.start()
+    return supervisor
+  }
+
+  #all(step: (supervisor: Supervisor) => Promise<void>): Promise<void> {
+    return runAll([...this.#supervisors.values()].map(supervisor => () => step(supervisor)))
+  }
+}
