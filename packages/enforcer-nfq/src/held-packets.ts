@@ -34,10 +34,10 @@ export class HeldPackets {
   hold(packet: QueuedPacket, until: Promise<unknown>): boolean {
     if (this.#held.size >= this.#options.maxPackets) return false
     const { queue, id, hook, mark } = packet
-    const bytes = packet.data.slice(packet.offset, packet.offset + packet.length)
+    const bytes = new Uint8Array(packet.data.subarray(packet.offset, packet.offset + packet.length))
     const held: HeldPacket = { queue, id, hook, mark, bytes }
     this.#held.add(held)
-    const timer = setTimeout(() => this.#release(held, true), this.#options.timeoutMs)
+    const timer = setTimeout(() => this.#release(held, true), this.#options.timeoutMs).unref()
     const settled = () => {
       clearTimeout(timer)
       this.#release(held, false)

@@ -1,5 +1,5 @@
 import type { SynOverlay } from '@trireme/core'
-import { addressText } from '../packet/address-text.js'
+import { formatAddress } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Path } from './path.js'
 import type { PUContext } from './pu-context.js'
@@ -11,6 +11,6 @@ import type { PUContext } from './pu-context.js'
 export function isMisdirected(path: Path, pu: PUContext, packet: TcpPacket, syn: SynOverlay): boolean {
   const isSamePort = syn.dialledPort === packet.destinationPort
   if (isSamePort && Buffer.compare(syn.dialledAddress, packet.destination) === 0) return false
-  if (pu.hasAlias(addressText(syn.dialledAddress), syn.dialledPort)) return false
+  if (pu.hasAlias(formatAddress(syn.dialledAddress), syn.dialledPort)) return false
   return !(isSamePort && path.addresses.has(syn.dialledAddress))
 }

@@ -2,7 +2,6 @@ import {
   ackHeader,
   clientMAC,
   type DropReason,
-  decideIdentity,
   encodeAck,
   encodeSyn,
   encodeSynAck,
@@ -11,7 +10,6 @@ import {
   parseAck,
   parseSyn,
   parseSynAck,
-  peerTags,
   type SynOverlay,
   serverMAC,
   sha256,
@@ -22,12 +20,19 @@ import { attachOverlay, stripOverlay } from '../packet/edit.js'
 import { rewriteToReset } from '../packet/reset.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
+import { decideReceiver, decideTransmitter, rejected } from './decisions.js'
 import { isMisdirected } from './dialled.js'
 import type { Answer, ClientFlow, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
-import type { Decision } from './reporter.js'
-import { afterRefusal, deny, plain, receivePlainSyn, receivePlainSynAck, refuseSynAck } from './unidentified.js'
+import {
+  afterRefusal,
+  deny,
+  plain,
+  receivePlainSyn,
+  receivePlainSynAck,
+  refuseSynAck,
+} from './unidentified.js'
 import { ACCEPT, accept, drop, hold, setState, type Verdict } from './verdict.js'
 
 /** Step 1: the client's SYN leaves with the PU's record. A resend carries the same overlay; another ISN is another connection. */
@@ -117,12 +122,12 @@ export function receiveSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): 
   if (!keys) return drop('token')
   const h2 = transcriptHash(flow.h1, synAck.signed)
   if (!macEquals(serverMAC(keys, h2), synAck.mac)) return drop('mac')
-  const mac = synAck.mac.slice()
+  const mac = new Uint8Array(synAck.mac)
   return admitSynAck(path, {
     flow,
     packet,
     peer,
-    answer: { isn: packet.sequence, overlay: overlay.slice(), h2, mac, keys },
+    answer: { isn: packet.sequence, overlay: new Uint8Array(overlay), h2, mac, keys },
   })
 }
 
@@ -210,7 +215,8 @@ interface IncomingSyn {
 function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
   const { pu, arrival, syn, peer, key, h1 } = incoming
   const { packet } = arrival
-  if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence })) return badSyn(path, pu, packet, 'replay')
+  if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence }))
+    return badSyn(path, pu, packet, 'replay')
   const isOurs = path.handshake.issuer.isOwn(peer.hash)
   if (isOurs && !path.addresses.has(syn.dialledAddress)) return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer, packet.destinationPort)
@@ -288,37 +294,16 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
   if (decision.verdict === 'reject') return deny(path, pu, packet)
   flow.stage = 'auth'
-  flow.ackOverlay = packet.payload().slice()
+  flow.ackOverlay = new Uint8Array(packet.payload())
   flow.lastSeenMs = path.now()
   path.flows.settle(flow)
   return edited(stripOverlay(packet, path.out), size => setState('auth', size))
-}
-
-function decideReceiver(pu: PUContext, peer: PeerRecord, port: number): Decision {
-  const tags = peerTags(peer.claims.tags, peer.claims.issuer, port)
-  const decision = decideIdentity(pu.receiverRules, tags, pu.policy.mode)
-  return { ...decision, reason: reasonOf(decision) }
-}
-
-function decideTransmitter(path: Path, pu: PUContext, peer: PeerRecord, port: number): Decision {
-  if (path.authorization === 'receiver') return { verdict: 'accept', reason: '', rule: '', observed: false }
-  const tags = peerTags(peer.claims.tags, peer.claims.issuer, port)
-  const decision = decideIdentity(pu.transmitterRules, tags, pu.policy.mode)
-  return { ...decision, reason: reasonOf(decision) }
-}
-
-function reasonOf(decision: Pick<Decision, 'verdict' | 'observed'>): DropReason | '' {
-  return decision.verdict === 'reject' || decision.observed ? 'policy' : ''
 }
 
 /** A SYN with a bad overlay is dropped in every mode and never answered; it is reported, since nobody else would notice. */
 function badSyn(path: Path, pu: PUContext, packet: TcpPacket, reason: DropReason): Verdict {
   path.reporter.report({ pu, decision: rejected(reason), role: 'server', key: packet.flowKey() })
   return drop(reason)
-}
-
-function rejected(reason: DropReason): Decision {
-  return { verdict: 'reject', reason, rule: '', observed: false }
 }
 
 /** Whether the connection's entry was decided for an earlier connection of the same tuple. */

@@ -19,7 +19,8 @@ export class LocalAddresses {
   has(address: Uint8Array): boolean {
     const key = Buffer.from(address).toString('latin1')
     if (this.#known.has(key) || isLoopback(key)) return true
-    if (this.#now() - this.#readAt < REFRESH_AFTER_MS) return false
+    // A clock that was set back counts as time gone by.
+    if (Math.abs(this.#now() - this.#readAt) < REFRESH_AFTER_MS) return false
     this.#readAt = this.#now()
     this.#known = new Set(this.#read().map(text => Buffer.from(parseAddress(text)).toString('latin1')))
     return this.#known.has(key)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { DropReason, EventCollector, FlowEndpoint, PeerRecord } from '@trireme/core'
-import { addressText } from '../packet/address-text.js'
+import { formatAddress } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { PUContext } from './pu-context.js'
 
@@ -59,5 +59,5 @@ export function clientKey(packet: TcpPacket, isFromClient: boolean): string {
 }
 
 function endpoint(key: Buffer, at: number, who: Pick<FlowEndpoint, 'id' | 'tags'>): FlowEndpoint {
-  return { ...who, ip: addressText(key.subarray(at, at + 16)), port: key.readUInt16BE(at + 16) }
+  return { ...who, ip: formatAddress(key.subarray(at, at + 16)), port: key.readUInt16BE(at + 16) }
 }

@@ -1,6 +1,6 @@
+import { formatAddress } from '@trireme/core'
 import { describe, expect, it } from 'vitest'
 import { icmpPacket, ipPacket, type TcpDescription, tcpPacket, udpPacket } from '../testing/index.js'
-import { addressText } from './address-text.js'
 import type { PacketFault } from './packet-fault.js'
 import { TCP_ACK, TCP_SYN } from './tcp-flags.js'
 import { TcpPacket } from './tcp-packet.js'
@@ -62,8 +62,8 @@ describe('TcpPacket', () => {
       isSyn: true,
       isSynAck: false,
     })
-    expect(addressText(packet.source)).toBe('10.0.0.1')
-    expect(addressText(packet.destination)).toBe('10.0.0.2')
+    expect(formatAddress(packet.source)).toBe('10.0.0.1')
+    expect(formatAddress(packet.destination)).toBe('10.0.0.2')
     expect(Buffer.from(packet.payload()).toString()).toBe('overlay')
     expect(Buffer.from(packet.copy())).toEqual(GOLDEN_SYN)
   })
@@ -88,8 +88,8 @@ describe('TcpPacket', () => {
     for (const description of [V6, V4, V6]) {
       const bytes = tcpPacket(description)
       packet.parse(bytes, 0, bytes.length)
-      expect(addressText(packet.source)).toBe(description.source)
-      expect(addressText(packet.destination)).toBe(description.destination)
+      expect(formatAddress(packet.source)).toBe(description.source)
+      expect(formatAddress(packet.destination)).toBe(description.destination)
     }
   })
 

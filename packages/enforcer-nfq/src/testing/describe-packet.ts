@@ -1,4 +1,4 @@
-import { addressText } from '../packet/address-text.js'
+import { formatAddress } from '@trireme/core'
 import { readUint16, readUint32 } from '../packet/byte-order.js'
 import * as options from '../packet/tcp-options.js'
 import { TcpPacket } from '../packet/tcp-packet.js'
@@ -23,7 +23,7 @@ export function describePacket(bytes: Uint8Array): string {
 }
 
 function endText(address: Uint8Array, port: number): string {
-  const text = addressText(address)
+  const text = formatAddress(address)
   return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`
 }
 

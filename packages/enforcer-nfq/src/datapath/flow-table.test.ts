@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import type { ClientFlow, ServerFlow } from './flow.js'
+import { FlowTable } from './flow-table.js'
+
+function server(differences: Partial<ServerFlow> = {}): ServerFlow {
+  const flow = {
+    pu: { contextID: 'pu' },
+    key: 'tuple',
+    id: 'id',
+    isn: 1,
+    stage: 'syn-received',
+    lastSeenMs: 0,
+  }
+  return { ...flow, sharesEntry: false, ...differences } as ServerFlow
+}
+
+function client(differences: Partial<ClientFlow> = {}): ClientFlow {
+  const flow = { pu: { contextID: 'pu' }, key: 'tuple', id: 'id', isn: 1, stage: 'syn-sent', lastSeenMs: 0 }
+  return { ...flow, ...differences } as ClientFlow
+}
+
+describe('candidates of a tuple', () => {
+  it('are two at most, the eldest goes, an authorized one is none', () => {
+    const table = new FlowTable()
+    const authorized = server({ isn: 0, stage: 'auth' })
+    const flows = [1, 2, 3, 4].map(isn => server({ isn, id: `id ${isn}` }))
+    for (const flow of [authorized, ...flows]) table.addServer(flow)
+    expect(table.servers('tuple').map(flow => flow.isn)).toEqual([0, 3, 4])
+    table.demote('tuple')
+    expect(table.servers('tuple').map(flow => flow.isn)).toEqual([3, 4])
+    table.settle(flows[3]!)
+    expect(table.servers('tuple').map(flow => flow.isn)).toEqual([4])
+  })
+
+  it('that share the kernel’s entry are known as long as one of their id is there', () => {
+    const table = new FlowTable()
+    const first = server({ isn: 1, sharesEntry: true })
+    table.addServer(first)
+    table.addServer(server({ isn: 2, sharesEntry: true }))
+    expect(table.isShared('id')).toBe(true)
+    table.settle(first)
+    expect(table.isShared('id')).toBe(true)
+    table.removePU('pu')
+    expect(table.isShared('id')).toBe(false)
+  })
+})
+
+describe('what is forgotten', () => {
+  it('what was idle for longer than 64 s', () => {
+    const table = new FlowTable()
+    table.addClient(client({ key: 'old', lastSeenMs: 0 }))
+    table.addClient(client({ key: 'new', lastSeenMs: 1 }))
+    table.addServer(server({ lastSeenMs: 0 }))
+    table.sweep(64_000)
+    expect(table.size).toBe(3)
+    table.sweep(64_001)
+    expect(table.size).toBe(1)
+    expect(table.client('new')).toBeDefined()
+  })
+
+  it('what is a removed PU’s, and nothing else', () => {
+    const table = new FlowTable()
+    const other = { contextID: 'other' } as ServerFlow['pu']
+    table.addClient(client())
+    table.addServer(server())
+    table.addServer(server({ pu: other, isn: 2 }))
+    table.removePU('pu')
+    expect(table.client('tuple')).toBeUndefined()
+    expect(table.servers('tuple').map(flow => flow.isn)).toEqual([2])
+  })
+
+  it('the eldest, where there are too many', () => {
+    const table = new FlowTable()
+    for (let number = 0; number <= 65_536; number++) {
+      table.addClient(client({ key: `tuple ${number}` }))
+      table.addServer(server({ key: `tuple ${number}` }))
+    }
+    expect(table.size).toBe(2 * 65_536)
+    expect([table.client('tuple 0'), table.servers('tuple 0')]).toEqual([undefined, []])
+    expect(table.servers('tuple 65536')).toHaveLength(1)
+  })
+})

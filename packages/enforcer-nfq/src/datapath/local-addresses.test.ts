@@ -1,0 +1,39 @@
+import { parseAddress } from '@trireme/core'
+import { expect, it } from 'vitest'
+import { LocalAddresses } from './local-addresses.js'
+
+it('knows the interfaces’ addresses, and reads again once a second at most when it does not know one', () => {
+  let now = 0
+  let reads = 0
+  let interfaces = ['192.0.2.1', 'fe80::1']
+  const addresses = new LocalAddresses(
+    () => now,
+    () => {
+      reads++
+      return interfaces
+    },
+  )
+  const has = (text: string) => addresses.has(parseAddress(text))
+  expect([has('192.0.2.1'), has('fe80::1'), has('192.0.2.2')]).toEqual([true, true, false])
+  interfaces = ['192.0.2.2']
+  expect([has('192.0.2.2'), reads]).toEqual([false, 1])
+  now = 1000
+  expect([has('192.0.2.2'), has('192.0.2.1'), reads]).toEqual([true, false, 2])
+  interfaces = ['192.0.2.3']
+  now = -3_600_000
+  expect([has('192.0.2.3'), reads]).toEqual([true, 3])
+})
+
+it('all of 127.0.0.0/8 is local, and what only looks like it is not', () => {
+  const addresses = new LocalAddresses(
+    () => 0,
+    () => [],
+  )
+  expect(addresses.has(parseAddress('127.1.2.3'))).toBe(true)
+  expect(addresses.has(parseAddress('128.0.0.1'))).toBe(false)
+  expect(addresses.has(parseAddress('7f00::1'))).toBe(false)
+})
+
+it('reads this machine’s', () => {
+  expect(new LocalAddresses(() => 0).has(parseAddress('203.0.113.254'))).toBe(false)
+})

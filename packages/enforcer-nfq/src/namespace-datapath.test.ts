@@ -1,0 +1,248 @@
+import { Handshake, PACKET_MARK_MASK, pskSecrets, refuseCommand, setStateCommand } from '@trireme/core'
+import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
+import fc from 'fast-check'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { PUContext } from './datapath/pu-context.js'
+import { Reporter } from './datapath/reporter.js'
+import { hmacTokenEngine } from './datapath/simulation/hmac-token-engine.js'
+import { NamespaceDatapath } from './namespace-datapath.js'
+import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_REPEAT } from './queue.js'
+import { type InMemoryPacketQueue, openInMemoryPacketQueue } from './queue-in-memory.js'
+import { LINUX_SYN_OPTIONS, type TcpDescription, tcpPacket } from './testing/index.js'
+
+const flowQueue = 4096
+const commands = { key: 9, epoch: 5 }
+const FOREIGN = 0x000a_bcde
+
+let queue: InMemoryPacketQueue
+let errors: unknown[]
+let datapath: NamespaceDatapath
+let collector = newTestCollector()
+
+beforeEach(async () => {
+  errors = []
+  collector = newTestCollector()
+  const secrets = pskSecrets({ key: new Uint8Array(32).fill(1) })
+  const now = () => 1_900_000_000_000
+  const onError = (error: unknown) => void errors.push(error)
+  const handshake = new Handshake({
+    serverID: 'host-a',
+    engine: hmacTokenEngine(secrets),
+    secrets,
+    now,
+    onError,
+  })
+  datapath = new NamespaceDatapath({
+    handshake,
+    authorization: 'mutual',
+    reporter: new Reporter(collector, now),
+    filterQueue: { flowQueue, commands },
+    now,
+    onError,
+    openQueue: options => (queue = openInMemoryPacketQueue(options)),
+  })
+  await handshake.issuer.add('pu', { puID: 'web', tags: [] })
+  datapath.setPU(4097, context())
+})
+
+function context(): PUContext {
+  return new PUContext({ contextID: 'pu', runtime: testRuntime(), policy: testPolicy() })
+}
+
+function syn(differences: Partial<TcpDescription> = {}): Uint8Array {
+  const ends = { source: '192.0.2.1', destination: '192.0.2.2', sourcePort: 40_000, destinationPort: 8080 }
+  return tcpPacket({ ...ends, flags: ['SYN'], options: LINUX_SYN_OPTIONS, ...differences })
+}
+
+function verdictOn(packet: Parameters<InMemoryPacketQueue['inject']>[0]) {
+  queue.inject(packet)
+  return queue.verdicts.at(-1)!
+}
+
+describe('verdicts and marks', () => {
+  it('accept keeps foreign bits and takes the private field away', () => {
+    const verdict = verdictOn({ queue: 4097, bytes: syn(), mark: FOREIGN })
+    expect(verdict).toMatchObject({ verdict: NF_ACCEPT, mark: FOREIGN })
+    expect(verdict.payload!.length).toBeGreaterThan(syn().length)
+  })
+
+  it('a new state goes by NF_REPEAT with the command of this start', () => {
+    const auth = setStateCommand({ key: 0, epoch: 5 }, 'auth')
+    const verdict = verdictOn({ queue: 4097, bytes: syn(), mark: FOREIGN + auth })
+    expect(verdict.verdict).toBe(NF_REPEAT)
+    expect(verdict.mark).toBe(FOREIGN + setStateCommand(commands, 'handshake'))
+  })
+
+  it('a refusal is accepted with the command to reject', () => {
+    const verdict = verdictOn({ queue: 4097, hook: NF_INET_LOCAL_IN, bytes: syn(), mark: FOREIGN })
+    expect(verdict).toMatchObject({ verdict: NF_ACCEPT, mark: FOREIGN + refuseCommand(commands) })
+    expect(datapath.pu('pu')!.counters.snapshot()).toEqual({ rejected: 1 })
+  })
+
+  it('a drop is counted at the PU, or beside all PUs', () => {
+    expect(verdictOn({ queue: 4097, bytes: new Uint8Array(3) }).verdict).toBe(NF_DROP)
+    expect(verdictOn({ queue: flowQueue, bytes: syn() }).verdict).toBe(NF_DROP)
+    expect(datapath.pu('pu')!.counters.snapshot()).toEqual({ 'drop.format': 1 })
+    expect(datapath.counters.snapshot()).toEqual({ 'drop.context': 1 })
+  })
+
+  it('a packet of which only a beginning came is dropped', () => {
+    expect(verdictOn({ queue: 4097, bytes: syn(), isTruncated: true }).verdict).toBe(NF_DROP)
+  })
+
+  it('a segment of an unknown flow is answered with a reset, a hundred times a second at most', () => {
+    const handshake = setStateCommand({ key: 0, epoch: 5 }, 'handshake')
+    const bytes = syn({ flags: ['ACK'], options: [] })
+    const marks = Array.from(
+      { length: 150 },
+      () => verdictOn({ queue: flowQueue, hook: NF_INET_LOCAL_IN, bytes, mark: handshake }).mark,
+    )
+    expect(marks.filter(mark => mark === refuseCommand(commands))).toHaveLength(100)
+    expect(datapath.counters.snapshot()).toEqual({ 'drop.mid-stream': 50 })
+  })
+
+  it.each(['auth', 'acl'] as const)('in state %s: this epoch passes, another is reset', state => {
+    const bytes = syn({ flags: ['ACK'], options: [] })
+    const mark = (epoch: number) => setStateCommand({ key: 0, epoch }, state)
+    const common = { queue: flowQueue, hook: NF_INET_LOCAL_IN, bytes }
+    expect(verdictOn({ ...common, mark: mark(5) })).toMatchObject({ verdict: NF_ACCEPT, mark: 0 })
+    expect(verdictOn({ ...common, mark: mark(6) }).mark).toBe(refuseCommand(commands))
+  })
+
+  it('in state sent without a flow: the client’s own segments pass, nobody else’s', () => {
+    const mark = setStateCommand({ key: 0, epoch: 5 }, 'sent')
+    const bytes = syn({ flags: ['ACK'], options: [] })
+    expect(verdictOn({ queue: flowQueue, hook: NF_INET_LOCAL_OUT, bytes, mark })).toMatchObject({ mark: 0 })
+    expect(verdictOn({ queue: flowQueue, hook: NF_INET_LOCAL_IN, bytes, mark }).mark).toBe(
+      refuseCommand(commands),
+    )
+    const withOption = syn({ flags: ['ACK'], options: ['overlay'], payload: 'x' })
+    const verdict = verdictOn({ queue: flowQueue, hook: NF_INET_LOCAL_OUT, bytes: withOption, mark })
+    expect(verdict.mark).toBe(refuseCommand(commands))
+  })
+})
+
+describe('flaw 8: no packet stops the process', () => {
+  it.each([
+    ['IP options', syn({ ipOptions: Uint8Array.of(7, 3, 4, 0) }), NF_ACCEPT],
+    ['IP options that are cut off', syn({ ipOptions: Uint8Array.of(7, 40, 4, 0) }), NF_DROP],
+    ['data offset 15 on a 40-byte segment', syn({ dataOffset: 15 }), NF_DROP],
+    ['data offset 0', syn({ dataOffset: 0 }), NF_DROP],
+    ['a total length of 0', syn({ ipLength: 0 }), NF_DROP],
+    ['a total length beyond the packet', syn({ ipLength: 65_535 }), NF_DROP],
+    ['nothing at all', new Uint8Array(0), NF_DROP],
+  ])('flaw 8: %s', (_, bytes, expected) => {
+    expect(verdictOn({ queue: 4097, bytes }).verdict).toBe(expected)
+    expect(errors).toEqual([])
+  })
+
+  it('flaw 8: overlays of 0 to 80 bytes whose length field says 0 to 80, in every place', () => {
+    for (let length = 0; length <= 80; length++) {
+      for (const said of [length, 0, 1, 7, 8, 21, 40]) {
+        const payload = new Uint8Array(length)
+        payload.set(Uint8Array.of(0x54, 0x52, 1, 1, 0x1e, 0, 0, said).subarray(0, length))
+        for (const flags of [['SYN'], ['SYN', 'ACK'], ['ACK']] as const) {
+          if (length > 3) payload[3] = flags.length === 2 ? 2 : flags[0] === 'SYN' ? 1 : 3
+          const bytes = syn({ flags, options: ['overlay'], payload })
+          const at = flags.length === 1 && flags[0] === 'SYN' ? 4097 : flowQueue
+          expect(verdictOn({ queue: at, hook: NF_INET_LOCAL_IN, bytes }).verdict).toBe(
+            flags[0] === 'ACK' && datapathResets() ? NF_ACCEPT : NF_DROP,
+          )
+        }
+      }
+    }
+    expect(errors).toEqual([])
+  })
+
+  it('flaw 8: any bytes under any mark: a verdict each, none with a command but for a reset or a new connection', () => {
+    const noise = fc.uint8Array({ maxLength: 120 })
+    const mutated = fc
+      .tuple(fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.boolean())
+      .map(([changes, isSyn]) => {
+        const bytes = syn(isSyn ? {} : { flags: ['ACK'], options: ['overlay'], payload: new Uint8Array(40) })
+        for (const [at, value] of changes) bytes[at % bytes.length] = value
+        return bytes
+      })
+    const hook = fc.constantFrom(NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT)
+    const mark = fc.nat(0x07ff_ffff)
+    const where = fc.constantFrom(flowQueue, 4097)
+    fc.assert(
+      fc.property(fc.oneof(noise, mutated), hook, mark, where, (bytes, at, packetMark, number) => {
+        const before = queue.verdicts.length
+        const verdict = verdictOn({ queue: number, hook: at, bytes, mark: packetMark })
+        expect(queue.verdicts.length).toBe(before + 1)
+        expect(errors).toEqual([])
+        const field = ((verdict.mark ?? 0) & PACKET_MARK_MASK) >>> 0
+        expect([0, refuseCommand(commands), setStateCommand(commands, 'handshake')]).toContain(field)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('flaw 8: a defect behind the data path drops the packet, is told, and passes', () => {
+    collector.mockCollectFlowEvent(() => {
+      throw new Error('a defect')
+    })
+    const stranger = { queue: 4097, hook: NF_INET_LOCAL_IN, bytes: syn() }
+    expect(verdictOn(stranger).verdict).toBe(NF_DROP)
+    expect(errors).toEqual([new Error('a defect')])
+    collector.mockCollectFlowEvent(() => {})
+    expect(verdictOn(stranger).verdict).toBe(NF_ACCEPT)
+  })
+})
+
+describe('PUs come and go', () => {
+  it('a new policy needs no new queue', () => {
+    datapath.setPU(4097, context())
+    expect(datapath.pu('pu')).toBeDefined()
+  })
+
+  it('a queue that cannot be bound adds nothing', () => {
+    const other = new PUContext({ contextID: 'other', runtime: testRuntime(), policy: testPolicy() })
+    queue.bind(5000)
+    expect(() => datapath.setPU(5000, other)).toThrow('EBUSY')
+    expect(datapath.pu('other')).toBeUndefined()
+  })
+
+  it('a PU that went has no queue, no flows and no counters', () => {
+    verdictOn({ queue: 4097, bytes: syn() })
+    expect(datapath.stats().flows).toBe(1)
+    datapath.removePU(4097, 'pu')
+    expect(datapath.pu('pu')).toBeUndefined()
+    expect(datapath.stats().flows).toBe(0)
+    expect(() => queue.inject({ queue: 4097, bytes: syn() })).toThrow(RangeError)
+  })
+
+  it('a flow queue that cannot be bound closes what was opened', () => {
+    let isClosed = false
+    const openQueue = (): InMemoryPacketQueue => {
+      const opened = openInMemoryPacketQueue({ onPacket: () => {}, onError: () => {} })
+      opened.bind(flowQueue)
+      const close = opened.close.bind(opened)
+      opened.close = () => {
+        isClosed = true
+        close()
+      }
+      return opened
+    }
+    const secrets = pskSecrets({ key: new Uint8Array(32) })
+    const now = Date.now
+    const onError = () => {}
+    const handshake = new Handshake({
+      serverID: 'a',
+      engine: hmacTokenEngine(secrets),
+      secrets,
+      now,
+      onError,
+    })
+    const reporter = new Reporter(newTestCollector(), now)
+    const options = { handshake, reporter, now, onError, openQueue, filterQueue: { flowQueue, commands } }
+    expect(() => new NamespaceDatapath({ ...options, authorization: 'mutual' })).toThrow('EBUSY')
+    expect(isClosed).toBe(true)
+  })
+})
+
+/** Whether the last segment of an unknown flow was answered rather than dropped by the limit on answers. */
+function datapathResets(): boolean {
+  return queue.verdicts.at(-1)!.mark === refuseCommand(commands)
+}

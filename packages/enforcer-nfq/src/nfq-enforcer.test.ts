@@ -1,0 +1,208 @@
+import { KernelError, pskSecrets, QUEUE_BLOCK_SIZE } from '@trireme/core'
+import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { hmacTokenEngine } from './datapath/simulation/hmac-token-engine.js'
+import { type NfqEnforcer, type NfqEnforcerOptions, nfqEnforcer } from './nfq-enforcer.js'
+import { type InMemoryPacketQueue, openInMemoryPacketQueue } from './queue-in-memory.js'
+import { LINUX_SYN_OPTIONS, tcpPacket } from './testing/index.js'
+
+let queues: InMemoryPacketQueue[]
+let enforcer: NfqEnforcer
+let secrets = pskSecrets({ key: new Uint8Array(32) })
+
+function newEnforcer(options: NfqEnforcerOptions = {}): NfqEnforcer {
+  return nfqEnforcer({
+    openQueue: queueOptions => {
+      const queue = openInMemoryPacketQueue(queueOptions)
+      queues.push(queue)
+      return queue
+    },
+    ...options,
+  })({ serverID: 'host-a', tokenEngine: hmacTokenEngine(secrets), secrets, collector: newTestCollector() })
+}
+
+function pu(contextID: string, policy = testPolicy()) {
+  return { contextID, runtime: testRuntime(), policy }
+}
+
+function syn(): Uint8Array {
+  const ends = { source: '192.0.2.1', destination: '192.0.2.2', sourcePort: 40_000, destinationPort: 8080 }
+  return tcpPacket({ ...ends, flags: ['SYN'], options: LINUX_SYN_OPTIONS })
+}
+
+beforeEach(() => {
+  queues = []
+  secrets = pskSecrets({ key: new Uint8Array(32) })
+  enforcer = newEnforcer()
+})
+
+afterEach(async () => {
+  vi.useRealTimers()
+  await enforcer.stop()
+})
+
+describe('start and stop', () => {
+  it('starts once, stops twice, and starts again with other queues on request', async () => {
+    await enforcer.start()
+    await enforcer.start()
+    expect(queues).toHaveLength(1)
+    expect(enforcer.filterQueue()).toMatchObject({ flowQueue: QUEUE_BLOCK_SIZE, commands: { epoch: 0 } })
+    await enforcer.stop()
+    await enforcer.stop()
+    expect(() => enforcer.filterQueue()).toThrow(expect.objectContaining({ code: 'ERR_NOT_STARTED' }))
+    await enforcer.start()
+    expect(queues).toHaveLength(2)
+    await enforcer.enforce(pu('a'))
+    const next = newEnforcer({ generation: 1, epoch: 4 })
+    await next.start()
+    expect(next.filterQueue()).toMatchObject({ flowQueue: 2 * QUEUE_BLOCK_SIZE, commands: { epoch: 4 } })
+    await next.stop()
+  })
+
+  it('draws a command key from 1 to 31', async () => {
+    const keys = new Set<number>()
+    for (let count = 0; count < 200; count++) {
+      await enforcer.start()
+      keys.add(enforcer.filterQueue().commands.key)
+      await enforcer.stop()
+    }
+    expect(Math.min(...keys)).toBeGreaterThanOrEqual(1)
+    expect(Math.max(...keys)).toBeLessThanOrEqual(31)
+    expect(keys.size).toBeGreaterThan(15)
+  })
+
+  it('a start that fails leaves nothing behind, and can be tried again', async () => {
+    const refusal = new KernelError({ op: 'NFQNL_CFG_CMD_BIND', errno: 'EPERM' })
+    let isRefused = true
+    const failing = newEnforcer({
+      openQueue: options => {
+        if (isRefused) throw refusal
+        return openInMemoryPacketQueue(options)
+      },
+    })
+    await expect(failing.start()).rejects.toBe(refusal)
+    await expect(failing.enforce(pu('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
+    isRefused = false
+    await failing.start()
+    await failing.stop()
+  })
+
+  it('does not enforce before it is started', async () => {
+    await expect(enforcer.enforce(pu('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
+  })
+
+  it('counts nothing and admits nothing after its end', async () => {
+    await enforcer.start()
+    await enforcer.enforce(pu('a'))
+    await enforcer.stop()
+    expect(enforcer.counters('a')).toEqual({})
+    expect(enforcer.stats()).toMatchObject({ counters: {}, queue: {} })
+    await expect(enforcer.unenforce('a')).resolves.toBeUndefined()
+  })
+})
+
+describe('enforce', () => {
+  beforeEach(() => enforcer.start())
+
+  it('gives every PU a queue of the block, keeps it for a new policy, and frees it', async () => {
+    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097 })
+    expect(await enforcer.enforce(pu('b'))).toEqual({ queueNumber: 4098 })
+    expect(await enforcer.enforce(pu('a', testPolicy({ receiverRules: [] })))).toEqual({ queueNumber: 4097 })
+    await enforcer.unenforce('a')
+    await enforcer.unenforce('a')
+    expect(() => queues[0]!.inject({ queue: 4097, bytes: syn() })).toThrow(RangeError)
+    expect(await enforcer.enforce(pu('c'))).toEqual({ queueNumber: 4097 })
+  })
+
+  it('gives two PUs at once two queues', async () => {
+    const given = await Promise.all(['a', 'b', 'c'].map(id => enforcer.enforce(pu(id))))
+    expect(new Set(given.map(({ queueNumber }) => queueNumber)).size).toBe(3)
+  })
+
+  it('counts from the first policy on', async () => {
+    const { queueNumber } = await enforcer.enforce(pu('a'))
+    queues[0]!.inject({ queue: queueNumber, bytes: new Uint8Array(1) })
+    await enforcer.enforce(pu('a', testPolicy({ receiverRules: [] })))
+    expect(enforcer.counters('a')).toEqual({ 'drop.format': 1 })
+    await enforcer.unenforce('a')
+    expect(enforcer.counters('a')).toEqual({})
+    await enforcer.enforce(pu('a'))
+    expect(enforcer.counters('a')).toEqual({})
+  })
+
+  it('undoes a bind that fails: no queue, no record, and the next try works', async () => {
+    const queue = queues[0]!
+    queue.bind(4097)
+    await expect(enforcer.enforce(pu('a'))).rejects.toMatchObject({ errno: 'EBUSY' })
+    expect(enforcer.counters('a')).toEqual({})
+    queue.unbind(4097)
+    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097 })
+  })
+
+  it('refuses an identity that does not fit, and what was enforced goes on', async () => {
+    await enforcer.enforce(pu('a'))
+    const identity = [{ key: 'large', value: 'x'.repeat(2000) }]
+    await expect(enforcer.enforce(pu('a', testPolicy({ identity })))).rejects.toMatchObject({
+      code: 'ERR_IDENTITY_TOO_LARGE',
+    })
+    await expect(enforcer.enforce(pu('b', testPolicy({ identity })))).rejects.toMatchObject({})
+    queues[0]!.inject({ queue: 4097, bytes: syn() })
+    expect(queues[0]!.verdicts.at(-1)!.payload).toBeDefined()
+    expect(await enforcer.enforce(pu('c'))).toEqual({ queueNumber: 4098 })
+  })
+
+  it('refuses a rule that does not compile, and the old policy stays', async () => {
+    await enforcer.enforce(pu('a'))
+    const receiverRules = [{ name: 'bad', action: 'accept' as const, clauses: [] }]
+    await expect(enforcer.enforce(pu('a', testPolicy({ receiverRules })))).rejects.toMatchObject({
+      code: 'ERR_POLICY',
+    })
+    expect(enforcer.counters('a')).toEqual({})
+  })
+
+  it('names the PU by its context where the policy has no name for it', async () => {
+    await enforcer.enforce(pu('a', testPolicy({ managementID: '' })))
+    queues[0]!.inject({ queue: 4097, bytes: syn() })
+    expect(Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).includes('"puID":"a"')).toBe(true)
+  })
+})
+
+describe('time and secrets', () => {
+  it('renews records and forgets flows by itself', async () => {
+    vi.useFakeTimers()
+    enforcer = newEnforcer()
+    await enforcer.start()
+    await enforcer.enforce(pu('a'))
+    const record = () => {
+      queues[0]!.inject({ queue: 4097, bytes: syn() })
+      return Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1').slice(-200)
+    }
+    record()
+    expect(enforcer.stats().queue).toMatchObject({ flows: 1 })
+    await vi.advanceTimersByTimeAsync(70_000)
+    expect(enforcer.stats().queue).toMatchObject({ flows: 0 })
+    await vi.advanceTimersByTimeAsync(200_000)
+    expect(record()).toContain('"notBefore"')
+    await enforcer.stop()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('signs anew when the secrets change, and stops listening when it stops', async () => {
+    await enforcer.start()
+    await enforcer.enforce(pu('a'))
+    const send = () => {
+      queues.at(-1)!.inject({ queue: 4097, bytes: syn() })
+      return Buffer.from(queues.at(-1)!.verdicts.at(-1)!.payload!).toString('latin1')
+    }
+    const keyID = () => /"keyID":"(\w+)"/.exec(send())![1]
+    const before = keyID()
+    secrets.replaceKeys([new Uint8Array(32).fill(2)])
+    await new Promise(resolve => setImmediate(resolve))
+    // A SYN that is sent again keeps its overlay: another PU's is the first to show the new key.
+    await enforcer.enforce(pu('b'))
+    queues[0]!.inject({ queue: 4098, bytes: syn() })
+    expect(Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1')).not.toContain(before)
+    await enforcer.stop()
+    expect(() => secrets.replaceKeys([new Uint8Array(32).fill(3)])).not.toThrow()
+  })
+})
