@@ -15,7 +15,7 @@ export interface HandshakeOptions {
   readonly secrets: Secrets
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** Hears of a record that could not be renewed. */
+  /** Hears of a PU's record that could not be renewed and, with an empty ID, of a peer's that the engine failed to judge. */
   readonly onError: (contextID: string, error: unknown) => void
 }
 
@@ -37,7 +37,7 @@ export class Handshake {
     this.#secrets = secrets
     this.suite = suite(secrets.mode, engine.encodingCode)
     this.issuer = new RecordIssuer({ serverID, engine, keyID: () => secrets.signer(use).keyID, now, onError })
-    this.verifier = new RecordVerifierCache({ engine, now })
+    this.verifier = new RecordVerifierCache({ engine, now, onError: error => onError('', error) })
   }
 
   /** 16 bytes of the system's random generator. */

@@ -93,9 +93,9 @@ export class RecordIssuer {
   async renew(force = false): Promise<void> {
     const now = this.#options.now()
     for (const [hash, until] of this.#ownHashes) if (until * 1000 < now) this.#ownHashes.delete(hash)
-    const due = [...this.#issued].filter(
-      ([, issued]) => !issued.isRenewing && (force || now - issued.issuedAt >= RECORD_RENEWAL_MS),
-    )
+    // Where the clock was set back, a record that begins in the future is of no use to anybody.
+    const isOld = (issued: Issued) => Math.abs(now - issued.issuedAt) >= RECORD_RENEWAL_MS
+    const due = [...this.#issued].filter(([, issued]) => !issued.isRenewing && (force || isOld(issued)))
     await Promise.all(due.map(([contextID, issued]) => this.#renewOne(contextID, issued)))
   }
 

@@ -24,6 +24,8 @@ export interface RecordVerifierOptions {
   readonly engine: TokenEngine
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Hears of an engine that rejected instead of answering. */
+  readonly onError?: (error: unknown) => void
 }
 
 /**
@@ -33,6 +35,7 @@ export interface RecordVerifierOptions {
 export class RecordVerifierCache {
   readonly #engine: TokenEngine
   readonly #now: () => number
+  readonly #onError: (error: unknown) => void
   readonly #verified = new TwoGenerationMap<string, PeerRecord>(CACHED_RECORDS)
   readonly #refused = new TwoGenerationMap<string, DropReason>(REFUSED_RECORDS)
   readonly #pending = new Map<string, Promise<PeerRecord | DropReason>>()
@@ -44,6 +47,7 @@ export class RecordVerifierCache {
   constructor(options: RecordVerifierOptions) {
     this.#engine = options.engine
     this.#now = options.now
+    this.#onError = options.onError ?? (() => {})
   }
 
   /** At once for a record that is remembered or whose engine answers at once; else a promise. */
@@ -55,6 +59,11 @@ export class RecordVerifierCache {
     const refused = this.#refused.get(key)
     if (refused) return refused
     return this.#pending.get(key) ?? this.#verifyCold(record, hash, key)
+  }
+
+  /** Why a record that was verified once does not hold now. */
+  faultNow(peer: PeerRecord): DropReason | undefined {
+    return this.#clockFault(peer.claims)
   }
 
   /** Forgets every answer, because a key was added or removed. */
@@ -69,12 +78,15 @@ export class RecordVerifierCache {
     this.coldVerifications++
     const generation = this.#generation
     // A copy: the bytes may lie in a receive buffer, and the engine may take its time.
-    const answer = this.#engine.verify(record.slice())
+    const answer = this.#engine.verify(new Uint8Array(record))
     if (!(answer instanceof Promise)) return this.#remember(key, hash, answer)
     const pending = answer
       .then(
         result => (generation === this.#generation ? this.#remember(key, hash, result) : 'token'),
-        (): DropReason => 'internal',
+        (error: unknown): DropReason => {
+          this.#onError(error)
+          return 'internal'
+        },
       )
       .finally(() => this.#pending.delete(key))
     this.#pending.set(key, pending)
@@ -89,10 +101,9 @@ export class RecordVerifierCache {
       return reason
     }
     const peer: PeerRecord = { claims: answer, hash }
-    const late = this.#clockFault(answer)
-    if (late) return late
+    // Kept although it may be too early or too late: the signature was paid for, and every use looks at the clock.
     this.#verified.set(key, peer)
-    return peer
+    return this.#clockFault(answer) ?? peer
   }
 
   #clockFault(claims: VerifiedRecord): DropReason | undefined {
