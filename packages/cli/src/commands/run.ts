@@ -1,0 +1,76 @@
+import { writeSync } from 'node:fs'
+import { basename } from 'node:path'
+import { parseTag } from '@trireme/core'
+import { askDaemon } from '../control/control-client.js'
+import { findSocket } from '../control/find-socket.js'
+import type { RunBody } from '../control/run-body.js'
+import { CommandFailure, EXIT, messageOf } from '../failure.js'
+import { forwardSignals } from '../forward-signals.js'
+import { type GatedChild, spawnGated } from '../gated-child.js'
+import { parsePortRange } from '../port-range.js'
+import { printable } from '../printable.js'
+
+export interface RunOptions {
+  readonly socket?: string
+  readonly name?: string
+  /** As `key=value`. */
+  readonly label: readonly string[]
+  /** As `8080` or `8000-8100`. */
+  readonly port: readonly string[]
+}
+
+/** Longer than an activation takes even when fifty go on at once. */
+const ACTIVATION_MS = 30_000
+
+/**
+ * `trireme run`: the command becomes a PU before its first instruction. Ends with the command's exit status, or with 125 and
+ * a reason on stderr, the command not run.
+ */
+export async function runCommand(options: RunOptions, command: readonly string[]): Promise<number> {
+  try {
+    assertRunnable(options, command)
+    return await runAsPU(await findSocket(options.socket, EXIT.notRun), options, command)
+  } catch (error) {
+    // Not process.stderr: using it would make a pipe that the command inherits non-blocking.
+    writeSync(2, `trireme: ${printable(messageOf(error))}: the command was not run\n`)
+    return EXIT.notRun
+  }
+}
+
+/** What can be refused without a daemon is refused before a process is made. */
+function assertRunnable({ label, port }: RunOptions, command: readonly string[]): void {
+  label.map(parseTag)
+  port.map(parsePortRange)
+  const [program] = command
+  if (!program || program.startsWith('-')) {
+    throw new CommandFailure(
+      EXIT.notRun,
+      `command ${JSON.stringify(program ?? '')}: expected a program's name`,
+    )
+  }
+}
+
+async function runAsPU(socket: string, options: RunOptions, command: readonly string[]): Promise<number> {
+  // A signal that comes earlier ends this process, and with it the gate: the command is not run.
+  const child = await spawnGated(command)
+  const stopForwarding = forwardSignals(signal => child.kill(signal))
+  try {
+    await activate(child, socket, { ...options, name: options.name ?? basename(command[0]!) })
+    child.release()
+    return await child.exitStatus
+  } finally {
+    stopForwarding()
+  }
+}
+
+async function activate(child: GatedChild, socket: string, options: RunOptions): Promise<void> {
+  const { name, label, port } = options
+  const body: RunBody = { pid: child.pid, tags: [...label], ports: [...port], ...(name && { name }) }
+  try {
+    await askDaemon({ socket, method: 'POST', path: '/v1/pus', body, timeoutMs: ACTIVATION_MS })
+  } catch (error) {
+    child.abandon()
+    await child.exitStatus
+    throw error
+  }
+}

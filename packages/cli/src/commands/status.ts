@@ -1,0 +1,18 @@
+import { askDaemon } from '../control/control-client.js'
+import { findSocket } from '../control/find-socket.js'
+import { EXIT } from '../failure.js'
+import type { StatusReport } from '../status-report.js'
+import { statusText } from '../status-text.js'
+
+export interface StatusOptions {
+  readonly socket?: string
+  readonly json?: boolean
+}
+
+/** `trireme status`: ends with 0 if the daemon is ready. */
+export async function statusCommand({ socket, json = false }: StatusOptions): Promise<number> {
+  const path = await findSocket(socket, EXIT.environment)
+  const report = (await askDaemon({ socket: path, method: 'GET', path: '/v1/status' })) as StatusReport
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : statusText(report))
+  return 0
+}

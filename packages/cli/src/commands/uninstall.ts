@@ -1,0 +1,61 @@
+import { access } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadConfig } from '../config.js'
+import { askDaemon, DaemonUnreachable } from '../control/control-client.js'
+import { findSocket } from '../control/find-socket.js'
+import { CommandFailure, EXIT } from '../failure.js'
+import { requireRoot } from '../require-root.js'
+import { uninstallWithoutDaemon } from '../uninstall-without-daemon.js'
+
+export interface UninstallOptions {
+  readonly socket?: string
+  readonly config?: string
+}
+
+const UNINSTALL_MS = 60_000
+const ENDING_MS = 5_000
+
+/** `trireme uninstall`: a daemon that runs does it and ends; without one, it is done by the configuration. */
+export async function uninstallCommand({ socket, config }: UninstallOptions): Promise<number> {
+  requireRoot('uninstall')
+  if (config !== undefined) return uninstallByConfig(config, socket)
+  const path = await findSocket(socket, EXIT.environment)
+  await askToUninstall(path).catch((error: unknown) => {
+    if (!(error instanceof DaemonUnreachable)) throw error
+    throw new CommandFailure(
+      EXIT.environment,
+      `no daemon answers on ${path}: name its configuration with --config FILE to uninstall without it`,
+    )
+  })
+  return 0
+}
+
+async function uninstallByConfig(file: string, socket: string | undefined): Promise<number> {
+  const config = await loadConfig(file)
+  try {
+    await askToUninstall(socket ?? config.socket)
+  } catch (error) {
+    if (!(error instanceof DaemonUnreachable)) throw error
+    await uninstallWithoutDaemon(config, warning => process.stderr.write(`trireme: ${warning}\n`))
+  }
+  return 0
+}
+
+/** Resolves when the daemon has let go of its socket, the last thing that it does. */
+async function askToUninstall(socket: string): Promise<void> {
+  await askDaemon({ socket, method: 'POST', path: '/v1/uninstall', timeoutMs: UNINSTALL_MS })
+  const deadline = Date.now() + ENDING_MS
+  while (await exists(socket)) {
+    if (Date.now() > deadline) {
+      throw new CommandFailure(1, `the daemon on ${socket} has uninstalled everything, and does not end`)
+    }
+    await sleep(20)
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,26 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CommandFailure } from '../failure.js'
+
+/** Where daemons put their sockets unless the configuration says otherwise. */
+export const SOCKET_FOLDER = '/run/trireme'
+
+/**
+ * The socket to ask: the one given, else the only one in the folder.
+ * @throws CommandFailure with this exit status where there is not exactly one.
+ */
+export async function findSocket(
+  given: string | undefined,
+  exitStatus: number,
+  folder = SOCKET_FOLDER,
+): Promise<string> {
+  if (given !== undefined) return given
+  const names = await readdir(folder).catch(() => [])
+  const [socket, ...others] = names.filter(name => name.endsWith('.sock')).map(name => join(folder, name))
+  if (socket !== undefined && others.length === 0) return socket
+  const message =
+    socket === undefined
+      ? `no daemon is running here (no ${folder}/*.sock): start one with \`trireme daemon --config FILE\`, or name its socket with --socket`
+      : `more than one daemon is running here: name one with --socket ${[socket, ...others].join(' or ')}`
+  throw new CommandFailure(exitStatus, message)
+}

@@ -1,0 +1,128 @@
+import { type LinuxTrireme, newPSKTriremeWithLinuxMonitor } from '@trireme/configurator'
+import { type AggregatingCollector, aggregatingCollector, runAll } from '@trireme/core'
+import { loadPolicyFile, policyFileResolver } from '@trireme/policy-file'
+import { type Config, readPSK } from './config.js'
+import { type ControlSocket, openControlSocket } from './control/control-socket.js'
+import { claimState, removeState } from './daemon-state.js'
+import { FlowLog } from './flow-log.js'
+import { type Log, limited } from './log.js'
+import { logPUEvent } from './log-pu-event.js'
+import { Problems } from './problems.js'
+import { statusReport } from './status-report.js'
+
+/** A daemon that is ready. */
+export interface Daemon {
+  /** Settles when the daemon was asked over its socket to uninstall itself and has done so, or could not. */
+  readonly uninstalled: Promise<void>
+  /** Stops; PUs stay enforced, and their new connections wait for the next daemon. */
+  stop(): Promise<void>
+}
+
+/** What a daemon consists of, in the order in which it starts. */
+interface Parts extends LinuxTrireme {
+  readonly config: Config
+  readonly flows: FlowLog
+  readonly collector: AggregatingCollector
+  readonly problems: Problems
+}
+
+/**
+ * Enforces by a configuration until it is stopped. A start that fails takes back what it began; what an earlier daemon left
+ * enforced stays so.
+ * @throws what `exitStatusOf` tells apart.
+ */
+export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
+  const document = await loadPolicyFile(config.policy)
+  const key = await readPSK(config.auth.psk.file)
+  const socket = await openControlSocket(config.socket)
+  try {
+    const { generation } = await claimState(config.stateDir)
+    const { serverID, authorization } = config
+    const resolver = policyFileResolver({ document, authorization, serverID })
+    const parts = await compose({ config, key, resolver, generation }, log)
+    await startParts(parts, generation === 1)
+    const daemon = serve(parts, socket)
+    log.info(`${serverID} is ready on ${config.socket}`)
+    return daemon
+  } catch (error) {
+    await runAll([() => Promise.reject(error), () => socket.close()])
+    throw error
+  }
+}
+
+interface Ingredients {
+  readonly config: Config
+  readonly key: Uint8Array
+  readonly resolver: ReturnType<typeof policyFileResolver>
+  readonly generation: number
+}
+
+async function compose({ config, ...ingredients }: Ingredients, log: Log): Promise<Parts> {
+  const problems = new Problems(log)
+  const flows = new FlowLog({ onPUEvent: record => logPUEvent(log, record) })
+  const collector = aggregatingCollector(flows)
+  const { serverID, tokens, authorization, networks, excludedNetworks, stateDir } = config
+  const linux = await newPSKTriremeWithLinuxMonitor({
+    ...{ serverID, tokens, authorization, networks, excludedNetworks, stateDir, collector },
+    ...ingredients,
+    onProblem: problem => problems.add(problem),
+    onError: limited(error => log.error(`enforcer: ${String(error)}`)),
+  })
+  return { ...linux, config, flows, collector, problems }
+}
+
+/** @param isFirst nothing was enforced before, so a start that fails has nothing to leave in force. */
+async function startParts({ config, trireme, monitor, problems }: Parts, isFirst: boolean): Promise<void> {
+  const undo: (() => Promise<void>)[] = []
+  if (isFirst) undo.unshift(() => removeState(config.stateDir))
+  try {
+    await trireme.start()
+    undo.unshift(() => trireme.stop())
+    if (isFirst) undo.unshift(async () => trireme.supervisor('linux-process')?.uninstall())
+    await monitor.start()
+    undo.unshift(() => monitor.stop())
+    // Taking away the old rules of a PU that could not be enforced again would set it free.
+    if (!problems.has('not-enforced')) await trireme.reconcile()
+  } catch (error) {
+    await runAll([() => Promise.reject(error), ...undo])
+  }
+}
+
+function serve(parts: Parts, socket: ControlSocket): Daemon {
+  const { monitor, flows, collector, trireme } = parts
+  let settle: (outcome: Promise<void>) => void
+  const uninstalled = new Promise<void>(resolve => {
+    settle = resolve
+  })
+  // Whoever does not wait for it, hears of it in the answer to the request.
+  uninstalled.catch(() => {})
+  socket.serve({
+    run: request => monitor.run(request),
+    status: () => statusReport(parts),
+    flows: reading => flows.read(reading),
+    uninstall: () => {
+      const outcome = uninstall(parts)
+      settle(outcome)
+      return outcome
+    },
+  })
+  const stop = () =>
+    runAll([
+      () => collector.stop(),
+      () => flows.close(),
+      () => socket.close(),
+      () => monitor.stop(),
+      () => trireme.stop(),
+    ])
+  return { uninstalled, stop }
+}
+
+/** Rules go before the queues that they feed. */
+async function uninstall({ config, monitor, trireme }: Parts): Promise<void> {
+  await runAll([
+    () => monitor.uninstall(),
+    async () => trireme.supervisor('linux-process')?.uninstall(),
+    () => trireme.stop(),
+    () => removeState(config.stateDir),
+  ])
+}

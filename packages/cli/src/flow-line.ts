@@ -1,0 +1,18 @@
+import { isIPv6 } from 'node:net'
+import type { FlowEndpointJSON, FlowJSON } from './flow-json.js'
+import { printable } from './printable.js'
+
+/** A flow record in one line for people: time, verdict, who to whom, and by which rule or for which reason. */
+export function flowLine(flow: FlowJSON): string {
+  const verdict = flow.observed ? `${flow.verdict} (observed)` : flow.verdict
+  const why = [flow.reason, flow.rule].filter(Boolean).join(': ')
+  const times = flow.count > 1 ? `  ×${flow.count}` : ''
+  const line = `${flow.time}  ${verdict.padEnd(6)}  ${endpoint(flow.source)} → ${endpoint(flow.destination)}  ${why}${times}`
+  return printable(line.trimEnd())
+}
+
+function endpoint({ id, ip, port, tags }: FlowEndpointJSON): string {
+  const address = isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
+  const identity = id === '' ? 'no identity' : [id, ...tags].join(' ')
+  return `${address} (${identity})`
+}

@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest'
+import { lineLog } from './log.js'
+import { Problems } from './problems.js'
+
+it('logs a problem once and keeps it', () => {
+  const lines: string[] = []
+  const problems = new Problems(lineLog(line => lines.push(line)))
+  const problem = { kind: 'not-enforced', contextID: 'a', error: new Error('no policy') } as const
+  problems.add(problem)
+  problems.add(problem)
+  expect(lines).toHaveLength(1)
+  expect(problems.has('not-enforced')).toBe(true)
+  expect(problems.has('not-watched')).toBe(false)
+  expect(problems.list()).toEqual([
+    'PU a: not enforced again; its earlier rules stay, and all rules of ended PUs with them (no policy)',
+  ])
+})
+
+it('forgets the oldest beyond a hundred', () => {
+  const problems = new Problems(lineLog(() => {}))
+  for (let n = 0; n < 150; n++) problems.add({ kind: 'not-removed', contextID: String(n), error: 'x' })
+  expect(problems.list()).toHaveLength(100)
+  expect(problems.list()[0]).toMatch(/^PU 50:/)
+})

@@ -1,0 +1,78 @@
+import { type EnforcementMode, formatTag, type PUInfo, type PUKind, type Trireme } from '@trireme/core'
+import type { NfqEnforcer } from '@trireme/enforcer-nfq'
+import type { Config } from './config.js'
+import type { FlowLog } from './flow-log.js'
+import { formatPortRange } from './port-range.js'
+import type { Problems } from './problems.js'
+import { VERSION } from './version.js'
+
+type Counters = Readonly<Record<string, number>>
+
+/** One PU in a status report. */
+export interface PUStatus {
+  readonly id: string
+  readonly name: string
+  readonly kind: PUKind
+  readonly pid?: number
+  /** As `key=value`. */
+  readonly tags: readonly string[]
+  /** As `8080` or `8000-8100`. */
+  readonly ports: readonly string[]
+  readonly mode: EnforcementMode | 'allow-all'
+  readonly counters: Counters
+}
+
+/** What `trireme status --json` shows of a ready daemon. */
+export interface StatusReport {
+  readonly serverID: string
+  readonly version: string
+  /** How nodes prove their identities' origin: `psk`. */
+  readonly mode: string
+  /** How identities are encoded: `binary` or `jwt`. */
+  readonly tokens: string
+  readonly authorization: 'mutual' | 'receiver'
+  readonly pus: readonly PUStatus[]
+  /** Since the daemon started: flows by verdict and reason, and what the queue counts. */
+  readonly counters: Counters
+  /** What needs somebody's attention, one sentence each. */
+  readonly problems: readonly string[]
+}
+
+/** What a status report is made of. */
+export interface StatusSources {
+  readonly config: Config
+  readonly trireme: Trireme
+  readonly enforcer: NfqEnforcer
+  readonly flows: FlowLog
+  readonly problems: Problems
+}
+
+/** The daemon's state as it is now. */
+export function statusReport({ config, trireme, enforcer, flows, problems }: StatusSources): StatusReport {
+  const { serverID, tokens, authorization } = config
+  const queue = Object.entries(enforcer.stats().queue).map(([name, count]) => [`queue ${name}`, count])
+  return {
+    serverID,
+    version: VERSION,
+    mode: 'psk',
+    tokens,
+    authorization,
+    pus: trireme.puInfos().map(pu => puStatus(pu, enforcer.counters(pu.contextID))),
+    counters: { ...flows.counters(), ...Object.fromEntries(queue) },
+    problems: problems.list(),
+  }
+}
+
+function puStatus({ contextID, runtime, policy }: PUInfo, counters: Counters): PUStatus {
+  const { name, kind, pid, tags, ports } = runtime
+  return {
+    id: contextID,
+    name,
+    kind,
+    ...(pid === undefined ? {} : { pid }),
+    tags: tags.map(formatTag),
+    ports: ports.map(formatPortRange),
+    mode: policy.action === 'allow-all' ? 'allow-all' : policy.mode,
+    counters,
+  }
+}

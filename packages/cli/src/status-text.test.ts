@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest'
+import type { StatusReport } from './status-report.js'
+import { statusText } from './status-text.js'
+
+const REPORT: StatusReport = {
+  serverID: 'host-a',
+  version: '1.2.3',
+  mode: 'psk',
+  tokens: 'binary',
+  authorization: 'mutual',
+  pus: [],
+  counters: {},
+  problems: [],
+}
+
+it('shows a daemon without PUs', () => {
+  expect(statusText(REPORT)).toBe(
+    [
+      'host-a is ready: trireme 1.2.3, mode psk, tokens binary, authorization mutual',
+      'note: any holder of the pre-shared key can claim any identity',
+      'flows: none yet',
+      'no PUs',
+      '',
+    ].join('\n'),
+  )
+})
+
+it('shows PUs in columns, and problems', () => {
+  const pu = { id: 'abcdef012345', kind: 'linux-process', mode: 'enforce', counters: {} } as const
+  const text = statusText({
+    ...REPORT,
+    counters: { accept: 3, reject: 0 },
+    problems: ['PU x: lost\nits way'],
+    pus: [
+      { ...pu, name: 'web', pid: 42, tags: ['app=web', 'env=prod'], ports: ['80', '8000-8100'] },
+      { ...pu, name: 'a-long-name', tags: [], ports: [], counters: { accepted: 3 } },
+    ],
+  })
+  expect(text.split('\n').slice(2)).toEqual([
+    'problem: PU x: lost\\u{a}its way',
+    'flows: accept 3',
+    'ID            NAME         KIND           PID  MODE     TAGS              PORTS         COUNTERS',
+    'abcdef012345  web          linux-process  42   enforce  app=web env=prod  80 8000-8100  -',
+    'abcdef012345  a-long-name  linux-process  -    enforce  -                 -             accepted 3',
+    '',
+  ])
+})

@@ -1,0 +1,48 @@
+import { printable } from './printable.js'
+import type { PUStatus, StatusReport } from './status-report.js'
+
+const HEADINGS = ['ID', 'NAME', 'KIND', 'PID', 'MODE', 'TAGS', 'PORTS', 'COUNTERS']
+
+/** A status report for people. */
+export function statusText(report: StatusReport): string {
+  const { serverID, version, mode, tokens, authorization, pus, counters, problems } = report
+  const lines = [
+    `${serverID} is ready: trireme ${version}, mode ${mode}, tokens ${tokens}, authorization ${authorization}`,
+    ...(mode === 'psk' ? ['note: any holder of the pre-shared key can claim any identity'] : []),
+    ...problems.map(problem => `problem: ${problem}`),
+    `flows: ${countersText(counters) || 'none yet'}`,
+    ...(pus.length === 0 ? ['no PUs'] : table([HEADINGS, ...pus.map(cells)])),
+  ]
+  return lines.map(line => `${printable(line)}\n`).join('')
+}
+
+function cells(pu: PUStatus): readonly string[] {
+  const { id, name, kind, pid, mode, tags, ports, counters } = pu
+  return [
+    id,
+    name,
+    kind,
+    String(pid ?? '-'),
+    mode,
+    tags.join(' ') || '-',
+    ports.join(' ') || '-',
+    countersText(counters) || '-',
+  ]
+}
+
+function countersText(counters: Readonly<Record<string, number>>): string {
+  return Object.entries(counters)
+    .filter(([, count]) => count !== 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ')
+}
+
+function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = HEADINGS.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))
+  return rows.map(row =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  )
+}

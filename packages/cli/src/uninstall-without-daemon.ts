@@ -1,0 +1,44 @@
+import { type ProcessingUnitsHandler, runAll, TriremeError } from '@trireme/core'
+import { linuxCgroupMonitor, readProcessFacts } from '@trireme/monitor-linux-cgroup'
+import { iptablesSupervisor } from '@trireme/supervisor-iptables'
+import type { Config } from './config.js'
+import { removeSocket } from './control/control-socket.js'
+import { assertUnused, readState, removeState } from './daemon-state.js'
+
+/** Nobody enforces: nothing needs to hear of the PUs that end. */
+const nobody: ProcessingUnitsHandler = {
+  setPURuntime() {},
+  async handlePUEvent() {},
+}
+
+/**
+ * Removes all that daemons of this configuration left: rules, cgroups, state and socket. Idempotent.
+ * @param warn hears what may remain.
+ * @throws CommandFailure where the daemon still runs.
+ */
+export async function uninstallWithoutDaemon(config: Config, warn: (message: string) => void): Promise<void> {
+  const { serverID, stateDir, networks, excludedNetworks, socket } = config
+  const state = await readState(stateDir)
+  await assertUnused(stateDir, state)
+  const own = await readProcessFacts('self')
+  if (state && state.networkNamespace !== own?.networkNamespace) {
+    warn(
+      `the daemon ran in network namespace ${state.networkNamespace}, this is ${own?.networkNamespace}: ` +
+        'its rules there, if that namespace still exists, have to be removed from inside it',
+    )
+  }
+  const monitor = linuxCgroupMonitor({ stateDir, name: serverID })({ handler: nobody })
+  const supervisor = iptablesSupervisor({})({
+    serverID,
+    filterQueue: () => {
+      throw new TriremeError('ERR_NOT_STARTED', 'uninstalling needs no queue')
+    },
+    networks: { trireme: networks, excluded: excludedNetworks },
+  })
+  await runAll([
+    () => supervisor.uninstall(),
+    () => monitor.uninstall(),
+    () => removeState(stateDir),
+    () => removeSocket(socket),
+  ])
+}

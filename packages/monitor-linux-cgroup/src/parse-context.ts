@@ -1,0 +1,72 @@
+import type { Isolation, PortRange, PUKind, PURuntime, Tag } from '@trireme/core'
+import type { StoredContext } from './context-store.js'
+
+type Fields<Names extends string> = Readonly<Partial<Record<Names, unknown>>>
+
+const KINDS: readonly PUKind[] = ['container', 'linux-process', 'user-session']
+
+/**
+ * The context that a file of the store describes.
+ * @throws SyntaxError or TypeError naming the field where it is not one, or is another context's.
+ */
+export function parseContext(text: string, contextID: string): StoredContext {
+  const fields = object<'version' | 'contextID' | 'runtime' | 'origin'>(JSON.parse(text), 'context')
+  if (fields.version !== 1) throw wrong('version', '1', fields.version)
+  if (fields.contextID !== contextID) throw wrong('contextID', contextID, fields.contextID)
+  return { contextID, runtime: parseRuntime(fields.runtime), origin: string(fields.origin, 'origin') }
+}
+
+function parseRuntime(value: unknown): PURuntime {
+  const fields = object<'kind' | 'name' | 'pid' | 'tags' | 'ports' | 'isolation'>(value, 'runtime')
+  const kind = KINDS.find(known => known === fields.kind)
+  if (!kind) throw wrong('kind', KINDS.join(' or '), fields.kind)
+  return {
+    kind,
+    name: string(fields.name, 'name'),
+    ...(fields.pid === undefined ? {} : { pid: integer(fields.pid, 'pid') }),
+    tags: array(fields.tags, 'tags').map(parseTagFields),
+    ports: array(fields.ports, 'ports').map(parsePortRange),
+    isolation: parseIsolation(fields.isolation),
+  }
+}
+
+function parseTagFields(value: unknown): Tag {
+  const fields = object<'key' | 'value'>(value, 'tag')
+  return { key: string(fields.key, 'tag key'), value: string(fields.value, 'tag value') }
+}
+
+function parsePortRange(value: unknown): PortRange {
+  const fields = object<'first' | 'last'>(value, 'port range')
+  return { first: integer(fields.first, 'first port'), last: integer(fields.last, 'last port') }
+}
+
+function parseIsolation(value: unknown): Isolation {
+  const fields = object<'by' | 'classID' | 'path'>(value, 'isolation')
+  if (fields.by === 'net-cls') return { by: 'net-cls', classID: integer(fields.classID, 'classID') }
+  if (fields.by === 'cgroup-path') return { by: 'cgroup-path', path: string(fields.path, 'path') }
+  throw wrong('isolation', 'net-cls or cgroup-path', fields.by)
+}
+
+function object<Names extends string>(value: unknown, field: string): Fields<Names> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields<Names>
+  throw wrong(field, 'an object', value)
+}
+
+function array(value: unknown, field: string): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  throw wrong(field, 'a list', value)
+}
+
+function string(value: unknown, field: string): string {
+  if (typeof value === 'string') return value
+  throw wrong(field, 'a string', value)
+}
+
+function integer(value: unknown, field: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value
+  throw wrong(field, 'an integer', value)
+}
+
+function wrong(field: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${field}: expected ${expected}, found ${JSON.stringify(value)}`)
+}
