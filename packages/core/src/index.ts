@@ -145,8 +145,21 @@ export {
 export type { Isolation, PortRange, PUEvent, PUKind, PURuntime } from './pu.js'
 export { formatClause } from './rule-clause.js'
 export { type CarriedTags, compileRules, type NearestRule, type RuleMatch, type RuleSet } from './rule-set.js'
+export {
+  type CompactPKIMaterial,
+  type CompactPKISecrets,
+  type CompactPKISecretsOptions,
+  compactPKISecrets,
+} from './secrets/compact-pki.js'
+export type { VouchedSecrets } from './secrets/credential-secrets.js'
 export { hkdfExpand, hkdfExtract } from './secrets/hkdf.js'
 export { ES256_SIGNATURE_BYTES, isLowS, toLowS } from './secrets/low-s.js'
+export { NODE_KEY_USAGE } from './secrets/node-key-usage.js'
+export { type NullSecretsOptions, nullSecrets } from './secrets/null.js'
+export { p256Fault, p256KeyID } from './secrets/p256-key.js'
+export { formatPEM, type PEMBlock, pemBlocks } from './secrets/pem.js'
+export { type PKIMaterial, type PKISecrets, type PKISecretsOptions, pkiSecrets } from './secrets/pki.js'
+export { type PrepopulatedPKISecrets, prepopulatedPKISecrets } from './secrets/prepopulated-pki.js'
 export { MIN_PSK_BYTES, type PSKSecrets, type PSKSecretsOptions, pskSecrets } from './secrets/psk.js'
 export {
   canonicalTags,
@@ -154,6 +167,13 @@ export {
   MAX_ISSUER_BYTES,
   recordClaimsFault,
 } from './secrets/record-claims.js'
+export {
+  type ReadStatement,
+  readStatement,
+  STATEMENT_LABEL,
+  type Statement,
+  signStatement,
+} from './secrets/statement.js'
 export {
   prefixClauses,
   SHORT_TAG_BYTES,

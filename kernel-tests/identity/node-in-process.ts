@@ -1,0 +1,86 @@
+import {
+  DENY_ALL,
+  type Factory,
+  type FlowRecord,
+  type Networks,
+  type PUInfo,
+  type Secrets,
+  type TagSelector,
+  type Tags,
+  type TokenEngine,
+} from '@trireme/core'
+import { type NfqEnforcerStats, nfqEnforcer } from '@trireme/enforcer-nfq'
+import { iptablesSupervisor } from '@trireme/supervisor-iptables'
+import type { Host } from '../harness/hosts.js'
+
+const NETWORKS: Networks = { trireme: ['10.0.0.0/8', 'fd00::/8'], excluded: [] }
+const CONTEXT_ID = 'pu'
+
+export interface NodeOptions {
+  readonly serverID: string
+  readonly host: Host
+  readonly secrets: Secrets
+  readonly tokens: Factory<{ readonly secrets: Secrets }, TokenEngine>
+  readonly identity: Tags
+  readonly receiverRules: readonly TagSelector[]
+  readonly transmitterRules: readonly TagSelector[]
+}
+
+/** A node of this process whose one PU is the host's whole network namespace. */
+export interface NodeInProcess {
+  readonly flows: readonly FlowRecord[]
+  readonly errors: readonly unknown[]
+  stats(): NfqEnforcerStats
+  /** Takes the rules away, too. */
+  stop(): Promise<void>
+}
+
+/** Resolves when the PU is enforced. */
+export async function startNode(options: NodeOptions): Promise<NodeInProcess> {
+  const { serverID, secrets, tokens } = options
+  const flows: FlowRecord[] = []
+  const errors: unknown[] = []
+  const collector = { collectFlowEvent: (flow: FlowRecord) => void flows.push(flow), collectPUEvent() {} }
+  const enforcer = nfqEnforcer({ namespaces: 'per-pu', onError: error => void errors.push(error) })({
+    serverID,
+    tokenEngine: tokens({ secrets }),
+    secrets,
+    collector,
+    networks: NETWORKS,
+  })
+  const filterQueue = () => enforcer.filterQueue()
+  const supervisor = iptablesSupervisor({ namespaces: 'per-pu' })({
+    serverID,
+    filterQueue,
+    networks: NETWORKS,
+  })
+  const stop = async () => {
+    await supervisor.uninstall()
+    await supervisor.stop()
+    await enforcer.stop()
+  }
+  const pu = puOf(options)
+  try {
+    await enforcer.start()
+    await supervisor.start()
+    await supervisor.supervise(pu, await enforcer.enforce(pu))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { flows, errors, stats: () => enforcer.stats(), stop }
+}
+
+function puOf({ host, identity, receiverRules, transmitterRules }: NodeOptions): PUInfo {
+  return {
+    contextID: CONTEXT_ID,
+    runtime: {
+      kind: 'container',
+      name: CONTEXT_ID,
+      tags: identity,
+      ports: [{ first: 1, last: 65_535 }],
+      isolation: { by: 'netns', path: `/run/netns/${host.namespace.name}` },
+    },
+    policy: { ...DENY_ALL, identity, receiverRules, transmitterRules },
+  }
+}
