@@ -91,6 +91,7 @@ async function localIsolator(
     tokenEngine,
     secrets,
     collector,
+    networks,
   })
   const filterQueue = () => enforcer.filterQueue()
   return { enforcer, supervisor: iptablesSupervisor({})({ serverID, filterQueue, networks }) }

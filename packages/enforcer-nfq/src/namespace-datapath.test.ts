@@ -1,4 +1,11 @@
-import { Handshake, PACKET_MARK_MASK, pskSecrets, refuseCommand, setStateCommand } from '@trireme/core'
+import {
+  compileNetworks,
+  Handshake,
+  PACKET_MARK_MASK,
+  pskSecrets,
+  refuseCommand,
+  setStateCommand,
+} from '@trireme/core'
 import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -35,6 +42,7 @@ beforeEach(async () => {
   datapath = new NamespaceDatapath({
     handshake,
     authorization: 'mutual',
+    triremeNetworks: compileNetworks(['0.0.0.0/0', '::/0']),
     reporter: new Reporter(collector, now),
     filterQueue: { flowQueue, commands },
     now,
@@ -236,7 +244,9 @@ describe('PUs come and go', () => {
       onError,
     })
     const reporter = new Reporter(newTestCollector(), now)
-    const options = { handshake, reporter, now, onError, openQueue, filterQueue: { flowQueue, commands } }
+    const triremeNetworks = compileNetworks([])
+    const filterQueue = { flowQueue, commands }
+    const options = { handshake, reporter, triremeNetworks, now, onError, openQueue, filterQueue }
     expect(() => new NamespaceDatapath({ ...options, authorization: 'mutual' })).toThrow('EBUSY')
     expect(isClosed).toBe(true)
   })

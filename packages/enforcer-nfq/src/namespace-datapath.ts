@@ -1,4 +1,5 @@
 import {
+  type CompiledNetworks,
   epochOfMark,
   type FilterQueue,
   foreignMark,
@@ -42,6 +43,7 @@ export interface NamespaceDatapathOptions {
   readonly authorization: 'mutual' | 'receiver'
   readonly reporter: Reporter
   readonly filterQueue: FilterQueue
+  readonly triremeNetworks: CompiledNetworks
   readonly now: () => number
   readonly onError: (error: unknown) => void
   /** Path of the network namespace, absent for the process's own. */
@@ -62,12 +64,13 @@ export class NamespaceDatapath {
 
   /** Opens and binds the flow queue. Throws `KernelError`. */
   constructor(options: NamespaceDatapathOptions) {
-    const { handshake, authorization, reporter, now, onError, netns } = options
+    const { handshake, authorization, reporter, triremeNetworks, now, onError, netns } = options
     this.#options = options
     this.#path = {
       handshake,
       authorization,
       reporter,
+      triremeNetworks,
       now,
       pus: new PUTable(),
       flows: new FlowTable(),

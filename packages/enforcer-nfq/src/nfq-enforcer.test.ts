@@ -1,8 +1,9 @@
-import { KernelError, pskSecrets, QUEUE_BLOCK_SIZE } from '@trireme/core'
+import { connectionMark, KernelError, pskSecrets, QUEUE_BLOCK_SIZE } from '@trireme/core'
 import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hmacTokenEngine } from './datapath/simulation/hmac-token-engine.js'
 import { type NfqEnforcer, type NfqEnforcerOptions, nfqEnforcer } from './nfq-enforcer.js'
+import { NF_INET_LOCAL_OUT } from './queue.js'
 import { type InMemoryPacketQueue, openInMemoryPacketQueue } from './queue-in-memory.js'
 import { LINUX_SYN_OPTIONS, tcpPacket } from './testing/index.js'
 
@@ -18,15 +19,21 @@ function newEnforcer(options: NfqEnforcerOptions = {}): NfqEnforcer {
       return queue
     },
     ...options,
-  })({ serverID: 'host-a', tokenEngine: hmacTokenEngine(secrets), secrets, collector: newTestCollector() })
+  })({
+    serverID: 'host-a',
+    tokenEngine: hmacTokenEngine(secrets),
+    secrets,
+    collector: newTestCollector(),
+    networks: { trireme: ['192.0.2.0/24'], excluded: [] },
+  })
 }
 
 function pu(contextID: string, policy = testPolicy()) {
   return { contextID, runtime: testRuntime(), policy }
 }
 
-function syn(): Uint8Array {
-  const ends = { source: '192.0.2.1', destination: '192.0.2.2', sourcePort: 40_000, destinationPort: 8080 }
+function syn(destination = '192.0.2.2'): Uint8Array {
+  const ends = { source: '192.0.2.1', destination, sourcePort: 40_000, destinationPort: 8080 }
   return tcpPacket({ ...ends, flags: ['SYN'], options: LINUX_SYN_OPTIONS })
 }
 
@@ -151,6 +158,17 @@ describe('enforce', () => {
     expect(await enforcer.enforce(pu('c'))).toEqual({ queueNumber: 4098 })
   })
 
+  it('that is overtaken by the end leaves nothing behind', async () => {
+    await enforcer.enforce(pu('a'))
+    const updates = [enforcer.enforce(pu('a')), enforcer.enforce(pu('b'))]
+    await enforcer.stop()
+    for (const update of updates) await expect(update).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
+    await enforcer.start()
+    expect(enforcer.counters('a')).toEqual({})
+    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097 })
+    expect(() => queues.at(-1)!.inject({ queue: 4097, bytes: syn() })).not.toThrow()
+  })
+
   it('refuses a rule that does not compile, and the old policy stays', async () => {
     await enforcer.enforce(pu('a'))
     const receiverRules = [{ name: 'bad', action: 'accept' as const, clauses: [] }]
@@ -164,6 +182,47 @@ describe('enforce', () => {
     await enforcer.enforce(pu('a', testPolicy({ managementID: '' })))
     queues[0]!.inject({ queue: 4097, bytes: syn() })
     expect(Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).includes('"puID":"a"')).toBe(true)
+  })
+})
+
+describe('PUs with a network namespace of their own', () => {
+  const inNamespace = (contextID: string) => {
+    const runtime = testRuntime({ isolation: { by: 'netns', path: `/proc/self/fd/${contextID}` } })
+    return { contextID, runtime, policy: testPolicy() }
+  }
+
+  beforeEach(async () => {
+    enforcer = newEnforcer({ namespaces: 'per-pu' })
+    await enforcer.start()
+  })
+
+  it('have a queue socket each, which goes with them', async () => {
+    expect(queues).toHaveLength(0)
+    await enforcer.enforce(inNamespace('7'))
+    await enforcer.enforce(inNamespace('8'))
+    await enforcer.enforce(inNamespace('7'))
+    expect(queues).toHaveLength(2)
+    await enforcer.unenforce('7')
+    expect(() => queues[0]!.bind(1)).toThrow('EBADF')
+    expect(() => queues[1]!.bind(1)).not.toThrow()
+    await enforcer.stop()
+    expect(() => queues[1]!.bind(2)).toThrow('EBADF')
+  })
+
+  it('whose queue cannot be bound leave no socket behind', async () => {
+    const failing = newEnforcer({
+      namespaces: 'per-pu',
+      openQueue: options => {
+        const queue = openInMemoryPacketQueue(options)
+        queue.bind(4097)
+        queues.push(queue)
+        return queue
+      },
+    })
+    await failing.start()
+    await expect(failing.enforce(inNamespace('7'))).rejects.toMatchObject({ errno: 'EBUSY' })
+    expect(() => queues[0]!.bind(1)).toThrow('EBADF')
+    await failing.stop()
   })
 })
 
@@ -204,5 +263,47 @@ describe('time and secrets', () => {
     expect(Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1')).not.toContain(before)
     await enforcer.stop()
     expect(() => secrets.replaceKeys([new Uint8Array(32).fill(3)])).not.toThrow()
+  })
+})
+
+describe('networks', () => {
+  it('flaw 17: no record is sent outside the trireme networks, also where a tuple is used again', async () => {
+    await enforcer.start()
+    const { queueNumber } = await enforcer.enforce(pu('a'))
+    const queue = queues[0]!
+    const mark = connectionMark('acl', 0)
+    queue.inject({ queue: queueNumber, hook: NF_INET_LOCAL_OUT, mark, bytes: syn('198.51.100.2') })
+    queue.inject({ queue: queueNumber, hook: NF_INET_LOCAL_OUT, mark, bytes: syn() })
+    const [outside, inside] = queue.verdicts
+    expect(outside?.payload).toBeUndefined()
+    expect(inside?.payload?.length).toBeGreaterThan(200)
+  })
+})
+
+describe('PUs with a network namespace each', () => {
+  const netns = (contextID: string) => ({
+    contextID,
+    runtime: testRuntime({ isolation: { by: 'netns', path: `/proc/self/fd/${contextID}` } }),
+    policy: testPolicy(),
+  })
+
+  it('are read in their namespaces, and this one is left alone', async () => {
+    enforcer = newEnforcer({ namespaces: 'per-pu' })
+    await enforcer.start()
+    expect(queues).toEqual([])
+    const first = await enforcer.enforce(netns('7'))
+    const second = await enforcer.enforce(netns('8'))
+    expect(first).toEqual(second)
+    expect(queues.length).toBe(2)
+    await enforcer.unenforce('7')
+    expect(() => queues[0]!.bind(first.queueNumber)).toThrow()
+  })
+
+  it('are refused by an enforcer of this namespace, and the other way round', async () => {
+    await enforcer.start()
+    await expect(enforcer.enforce(netns('7'))).rejects.toThrow('isolated by netns')
+    enforcer = newEnforcer({ namespaces: 'per-pu' })
+    await enforcer.start()
+    await expect(enforcer.enforce(pu('a'))).rejects.toThrow('isolated by cgroup-path')
   })
 })

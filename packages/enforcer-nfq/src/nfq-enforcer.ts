@@ -1,5 +1,7 @@
 import { randomInt } from 'node:crypto'
 import {
+  type CompiledNetworks,
+  compileNetworks,
   type Enforcement,
   type Enforcer,
   type EventCollector,
@@ -7,6 +9,7 @@ import {
   type FilterQueue,
   Handshake,
   KEY_COUNT,
+  type Networks,
   type PUInfo,
   QUEUE_BLOCK_COUNT,
   QUEUE_BLOCK_SIZE,
@@ -51,6 +54,7 @@ export interface NfqEnforcerComponents {
   readonly tokenEngine: TokenEngine
   readonly secrets: Secrets
   readonly collector: EventCollector
+  readonly networks: Networks
 }
 
 /** Counters of what the enforcer did beyond single PUs. */
@@ -84,6 +88,7 @@ class Enforcing implements NfqEnforcer {
   readonly #handshake: Handshake
   readonly #secrets: Secrets
   readonly #reporter: Reporter
+  readonly #triremeNetworks: CompiledNetworks
   readonly #enforced = new Map<string, Enforced>()
   readonly #timers: NodeJS.Timeout[] = []
   #filterQueue: FilterQueue | undefined
@@ -92,11 +97,12 @@ class Enforcing implements NfqEnforcer {
   #stopListening: (() => void) | undefined
 
   constructor(options: NfqEnforcerOptions, components: NfqEnforcerComponents) {
-    const { serverID, tokenEngine, secrets, collector } = components
+    const { serverID, tokenEngine, secrets, collector, networks } = components
     this.#options = options
     this.#now = options.now ?? Date.now
     this.#onError = options.onError ?? (() => {})
     this.#secrets = secrets
+    this.#triremeNetworks = compileNetworks(networks.trireme)
     this.#reporter = new Reporter(collector, this.#now)
     this.#handshake = new Handshake({
       serverID,
@@ -137,16 +143,27 @@ class Enforcing implements NfqEnforcer {
 
   async enforce(pu: PUInfo): Promise<Enforcement> {
     const { contextID } = pu
-    const before = this.#enforced.get(contextID)
-    const context = new PUContext(pu, before?.datapath.pu(contextID)?.counters ?? new Counters())
+    const counters = this.#enforced.get(contextID)?.datapath.pu(contextID)?.counters
+    const context = new PUContext(pu, counters ?? new Counters())
     await this.#handshake.issuer.add(contextID, { puID: context.id, tags: pu.policy.identity })
     try {
-      const enforced = before ?? this.#place(pu)
-      enforced.datapath.setPU(enforced.queueNumber, context)
+      // Looked up only now: while the record was signed, the enforcer may have been stopped.
+      const enforced = this.#enforced.get(contextID) ?? this.#place(pu)
+      this.#setPU(enforced, context)
       this.#enforced.set(contextID, enforced)
       return { queueNumber: enforced.queueNumber }
     } catch (error) {
-      if (!before) this.#handshake.issuer.remove(contextID)
+      if (!this.#enforced.has(contextID)) this.#handshake.issuer.remove(contextID)
+      throw error
+    }
+  }
+
+  #setPU({ datapath, queueNumber }: Enforced, context: PUContext): void {
+    try {
+      datapath.setPU(queueNumber, context)
+    } catch (error) {
+      const isInUse = this.#datapaths().includes(datapath)
+      if (!isInUse) datapath.close()
       throw error
     }
   }
@@ -194,6 +211,7 @@ class Enforcing implements NfqEnforcer {
       authorization,
       reporter: this.#reporter,
       filterQueue,
+      triremeNetworks: this.#triremeNetworks,
       now: this.#now,
       onError: this.#onError,
       ...(openQueue ? { openQueue } : {}),

@@ -14,3 +14,10 @@ export function isMisdirected(path: Path, pu: PUContext, packet: TcpPacket, syn:
   if (pu.hasAlias(formatAddress(syn.dialledAddress), syn.dialledPort)) return false
   return !(isSamePort && path.addresses.has(syn.dialledAddress))
 }
+
+/** Whether the dialled address is of the namespace in which the packet arrived. */
+export function isLocal(path: Path, packet: TcpPacket, syn: SynOverlay): boolean {
+  return (
+    Buffer.compare(syn.dialledAddress, packet.destination) === 0 || path.addresses.has(syn.dialledAddress)
+  )
+}

@@ -10,6 +10,7 @@ import {
   SERVER,
   stateAt,
   twoHosts,
+  web,
 } from './simulation/scenarios.js'
 
 describe('flaw 1: nothing but RST passes before AUTH', () => {
@@ -116,6 +117,17 @@ describe('flaw 2: a second SYN releases nothing', () => {
     network.inject(ack)
     network.run(5)
     expect(stateAt(server)).toBe('auth')
+  })
+
+  it('flaw 2: a SYN without overlay turns no authorized flow into one that an ACL let in, and is not answered', async () => {
+    const acl = { name: 'all', networks: ['0.0.0.0/0'], ports: [], protocol: 'tcp' } as const
+    for (const action of ['accept', 'reject'] as const) {
+      const { network, server } = await established({ server: web({ networkACLs: [{ ...acl, action }] }) })
+      const before = network.sent.length
+      network.inject(forged({ flags: ['SYN'], sequence: 1, options: LINUX_SYN_OPTIONS }))
+      expect(stateAt(server)).toBe('auth')
+      expect(network.sent.length).toBe(before)
+    }
   })
 
   it('flaw 2: on an authorized flow, a SYN changes no mark before the PU’s kernel answers it', async () => {

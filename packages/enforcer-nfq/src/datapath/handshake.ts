@@ -21,7 +21,7 @@ import { rewriteToReset } from '../packet/reset.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
 import { decideReceiver, decideTransmitter, rejected } from './decisions.js'
-import { isMisdirected } from './dialled.js'
+import { isLocal, isMisdirected } from './dialled.js'
 import type { Answer, ClientFlow, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
@@ -32,12 +32,14 @@ import {
   receivePlainSyn,
   receivePlainSynAck,
   refuseSynAck,
+  sendPlainSyn,
 } from './unidentified.js'
 import { ACCEPT, accept, drop, hold, setState, type Verdict } from './verdict.js'
 
 /** Step 1: the client's SYN leaves with the PU's record. A resend carries the same overlay; another ISN is another connection. */
 export function sendSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
   const { packet } = arrival
+  if (!path.triremeNetworks.contains(packet.destination)) return sendPlainSyn(path, pu, packet)
   const key = packet.flowKey()
   const known = path.flows.client(key)
   const isResend = known?.isn === packet.sequence && known.pu.contextID === pu.contextID
@@ -218,7 +220,7 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
   if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence }))
     return badSyn(path, pu, packet, 'replay')
   const isOurs = path.handshake.issuer.isOwn(peer.hash)
-  if (isOurs && !path.addresses.has(syn.dialledAddress)) return badSyn(path, pu, packet, 'misdirected')
+  if (isOurs && !isLocal(path, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer, packet.destinationPort)
   const id = flowID(h1)
   if (decision.verdict === 'reject') {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { appRule, frontend, oneHost, web } from './simulation/scenarios.js'
+import { appRule, CLIENT, frontend, oneHost, web } from './simulation/scenarios.js'
 
 describe('one namespace', () => {
   const local = (port: number) => ({ address: '127.0.0.1', port })
@@ -17,6 +17,14 @@ describe('one namespace', () => {
     network.run(100)
     expect(host.tcp.accepted[0]!.received.toString()).toBe('myself')
     expect(host.records).toHaveLength(2)
+  })
+
+  it('a PU may call itself by an address that only its namespace knows', async () => {
+    const server = web({ receiverRules: [appRule('accept', 'frontend')] })
+    const { network, host } = await oneHost({ server, clientHost: { addresses: [CLIENT.address] } })
+    const socket = host.tcp.connect(CLIENT, { ...CLIENT, port: 8080 })
+    network.run(100)
+    expect(socket.state).toBe('established')
   })
 
   it('a server beside the PUs: the client’s ACLs decide', async () => {

@@ -1,4 +1,4 @@
-import type { Handshake } from '@trireme/core'
+import type { CompiledNetworks, Handshake } from '@trireme/core'
 import type { EditFault } from '../packet/seal.js'
 import type { FlowTable } from './flow-table.js'
 import type { LocalAddresses } from './local-addresses.js'
@@ -13,6 +13,8 @@ export interface Path {
   readonly handshake: Handshake
   /** `mutual`: the client's transmitter rules decide over the server, too. */
   readonly authorization: 'mutual' | 'receiver'
+  /** Where peers carry an identity: outside, no record is ever sent. */
+  readonly triremeNetworks: CompiledNetworks
   readonly pus: PUTable
   readonly flows: FlowTable
   readonly replays: ReplayFilter

@@ -9,6 +9,18 @@ import type { PUContext } from './pu-context.js'
 import type { Decision } from './reporter.js'
 import { accept, drop, refuse, setState, type Verdict } from './verdict.js'
 
+/**
+ * A SYN for somebody outside the trireme networks: the PU's application ACLs decide, default deny. The kernel decides it alone
+ * but where the tuple is used again while its connection still has a state.
+ */
+export function sendPlainSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
+  const rule = pu.applicationACL.match(packet.destination, packet.destinationPort, 'tcp')
+  const decision = decideUnidentified(pu, rule, 'policy')
+  path.reporter.report({ pu, decision, role: 'client', key: packet.flowKey() })
+  if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
+  return deny(path, pu, packet)
+}
+
 /** A SYN without overlay that enters a PU: the PU's network ACLs decide, default deny. It never changes an authorized flow. */
 export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
   const { packet, state } = arrival
@@ -64,10 +76,13 @@ function explicitAccept(acl: ACL, packet: TcpPacket): IPRule | undefined {
   return acl.match(packet.source, packet.sourcePort, 'tcp')
 }
 
-function decideUnidentified(pu: PUContext, rule: IPRule | undefined): Decision {
-  const stripped: DropReason = 'stripped-or-unenforced'
+function decideUnidentified(
+  pu: PUContext,
+  rule: IPRule | undefined,
+  otherwise: DropReason = 'stripped-or-unenforced',
+): Decision {
   if (rule?.action === 'accept') return { verdict: 'accept', reason: '', rule: rule.name, observed: false }
-  const why = { reason: rule ? ('policy' as const) : stripped, rule: rule?.name ?? 'default deny' }
+  const why = { reason: rule ? ('policy' as const) : otherwise, rule: rule?.name ?? 'default deny' }
   if (pu.policy.mode === 'observe') return { verdict: 'accept', observed: true, ...why }
   return { verdict: 'reject', observed: false, ...why }
 }

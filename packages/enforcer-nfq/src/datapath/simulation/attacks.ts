@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { CLIENT, kindOf, parsed, SERVER, stateAt, twoHosts } from './scenarios.js'
+import { CLIENT, type Differences, kindOf, parsed, SERVER, stateAt, twoHosts } from './scenarios.js'
 import type { SimulatedHost } from './simulated-host.js'
 import { type Tamper, WIRE_MS } from './simulated-network.js'
 
@@ -33,8 +33,8 @@ export async function halfOpen() {
 }
 
 /** A whole connection, what of it was on the wire, and the numbers at which it stands. */
-export async function established() {
-  const world = await twoHosts()
+export async function established(differences: Differences = {}) {
+  const world = await twoHosts(differences)
   const socket = world.client.tcp.connect(CLIENT, SERVER)
   world.network.run(10)
   socket.write('hello')

@@ -1,4 +1,5 @@
 import {
+  compileNetworks,
   DENY_ALL,
   type FlowRecord,
   formatAddress,
@@ -106,6 +107,7 @@ export class SimulatedHost {
     this.datapath = new NamespaceDatapath({
       handshake: this.handshake,
       authorization,
+      triremeNetworks: compileNetworks(['0.0.0.0/0', '::/0']),
       reporter: new Reporter(collector, clock.now),
       filterQueue: this.#filterQueue,
       now: clock.now,
