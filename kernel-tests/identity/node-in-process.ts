@@ -79,7 +79,7 @@ function puOf({ host, identity, receiverRules, transmitterRules }: NodeOptions):
       name: CONTEXT_ID,
       tags: identity,
       ports: [{ first: 1, last: 65_535 }],
-      isolation: { by: 'netns', path: `/run/netns/${host.namespace.name}` },
+      isolation: { by: 'netns', path: host.namespace.path },
     },
     policy: { ...DENY_ALL, identity, receiverRules, transmitterRules },
   }

@@ -47,6 +47,7 @@ export { decideIdentity, describeDenial, type IdentityDecision } from './decide-
 export { KernelError, type KernelErrorFacts, runAll, TriremeError, type TriremeErrorCode } from './errors.js'
 export type { DropReason, FlowEndpoint, FlowRecord, PURecord, PURecordEvent } from './flow.js'
 export { Handshake, type HandshakeOptions } from './handshake/handshake.js'
+export { HandshakeSet, type HandshakeSetOptions } from './handshake/handshake-set.js'
 export {
   clientMAC,
   deriveHandshakeKeys,
@@ -124,6 +125,7 @@ export type {
   RecordSigner,
   RecordUse,
   RecordVerifier,
+  SecretSuite,
   Secrets,
   Supervisor,
   SynchronizationHandler,

@@ -75,6 +75,14 @@ export interface Enforcer extends Lifecycle {
   unenforce(contextID: string): Promise<void>
   /** Counters of a PU since it was enforced: packets and flows by outcome and drop reason. */
   counters(contextID: string): Readonly<Record<string, number>>
+  /**
+   * Replaces all that identities are proved with. The first suite is that of connections which PUs open; each SYN is answered in
+   * its own suite, if that is among these. Every PU has its record in the new suites before the first of them is used, and what is
+   * not among them is refused when this resolves, handshakes under way included. Changes nothing where it rejects.
+   * @throws TriremeError `ERR_SECRET` for no suite, two of one mode and encoding, null beside another, or a key that is not this
+   * node's; `ERR_IDENTITY_TOO_LARGE` for a PU whose record does not fit in one of them.
+   */
+  updateSecrets?(suites: readonly SecretSuite[]): Promise<void>
 }
 
 /** Traps packets: brings them from the kernel to the enforcer's queues, and lets the kernel decide what it can alone. */
@@ -186,6 +194,12 @@ export interface Secrets {
   sessionSecret(keyID: string): Uint8Array | undefined
   /** Adds and removes keys; what a removed key vouched for is refused from then on. Returns how to stop listening. */
   onChange(listener: () => void): () => void
+}
+
+/** One way to prove identities: secrets, and the engine that encodes records and signs and verifies them with these. */
+export interface SecretSuite {
+  readonly secrets: Secrets
+  readonly tokenEngine: TokenEngine
 }
 
 /** Adds peers' certificates where they do not travel on the wire. */

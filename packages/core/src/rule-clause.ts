@@ -93,8 +93,9 @@ function readValues(clause: KeyValueOperator, rule: TagSelector): ListedValues {
     else if (value.endsWith('*')) prefixes.push(value.slice(0, -1))
     else exact.add(value)
   }
-  // A value that cannot be read might have the prefix: that must never let a peer in.
-  const keepsOut = (clause.operator === '=') === (rule.action === 'reject')
+  // A value that cannot be read might have the prefix: that must never let a peer in, nor past a rule that only observes.
+  const letsIn = rule.action === 'accept' || rule.mode === 'observe'
+  const keepsOut = (clause.operator === '=') !== letsIn
   if (keepsOut && prefixes.some(prefix => prefix !== '')) exact.add(OPEN_VALUE)
   return { exact, prefixes, ports }
 }

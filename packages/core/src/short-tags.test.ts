@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decideIdentity } from './decide-identity.js'
 import { peerTags } from './peer-tags.js'
-import type { KeyValueOperator, Operator, TagSelector } from './policy.js'
+import type { EnforcementMode, KeyValueOperator, Operator, TagSelector } from './policy.js'
 import { compileRules } from './rule-set.js'
 import { naiveMatch } from './rule-set.oracle.js'
 import { prefixClauses, shortenKey, shortenTag, shortenTags } from './short-tags.js'
@@ -54,8 +54,9 @@ const rulesListing = (listed: readonly string[]): fc.Arbitrary<readonly TagSelec
   })
   const clauses = fc.array(one, { minLength: 1, maxLength: 3 })
   const action = fc.constantFrom<TagSelector['action']>('accept', 'accept', 'reject')
+  const mode = fc.constantFrom<EnforcementMode>('enforce', 'enforce', 'observe')
   return fc
-    .array(fc.record({ clauses, action }), { maxLength: 6 })
+    .array(fc.record({ clauses, action, mode }), { maxLength: 6 })
     .map(list => list.map((each, index) => ({ name: `rule-${index}`, ...each })))
 }
 const identity = fc.array(fc.record({ key: fc.constantFrom(...KEYS), value: fc.constantFrom(...VALUES) }), {
@@ -75,8 +76,10 @@ describe('rules over shortened tags', () => {
   it('accept nothing that the tags themselves would not be accepted for, whatever the rules list', () => {
     const listed = [...VALUES, '*', 'a*', 'ab*', 'b*']
     const property = fc.property(rulesListing(listed), identity, (rules, carried) => {
-      const { full, short } = winners(rules, carried)
-      if (short?.action === 'accept') expect(full?.action).toBe('accept')
+      const compiled = compileRules(rules)
+      const short = compiled.tagsOf({ tags: [], shortTags: shortenTags(carried) })
+      if (decideIdentity(compiled, short, 'enforce').verdict === 'reject') return
+      expect(decideIdentity(compiled, carried, 'enforce').verdict).toBe('accept')
     })
     fc.assert(property, { numRuns: 4_000 })
   })
@@ -89,6 +92,12 @@ describe('rules over shortened tags', () => {
     ['reject: a prefix holds', rule('reject', clause('app', '=', 'we*')), 'app=db', true],
     ['reject: a prefix needs the key', rule('reject', clause('app', '=', 'we*')), 'env=web', false],
     ['reject: not a prefix holds', rule('reject', clause('app', '=!', 'we*')), 'app=web', true],
+    [
+      'observe: a prefix does not hold',
+      { ...rule('reject', clause('app', '=', 'we*')), mode: 'observe' },
+      'app=web',
+      false,
+    ],
     ['accept: the key exists', rule('accept', clause('app', '=', '*')), 'app=web', true],
   ])('%s', (_what, one, tag, applies) => {
     expect(winners([one], tags(tag)).short).toEqual(applies ? one : undefined)

@@ -32,7 +32,7 @@ export function shortenTags(tags: Tags): ShortTags {
 
 /**
  * The clauses that shortened tags may leave open because they list a prefix. An open clause never lets anybody in: in an
- * accept rule it does not hold, in a reject rule it does.
+ * accept rule and in one that only observes it does not hold, in an enforced reject rule it does.
  */
 export function prefixClauses(rule: TagSelector): readonly KeyValueOperator[] {
   return rule.clauses.filter(

@@ -14,6 +14,7 @@ import type {
   PolicyUpdater,
   ProcessingUnitsHandler,
   PUInfo,
+  SecretSuite,
   Supervisor,
 } from './plugin.js'
 import type { PUPolicy } from './policy.js'
@@ -59,6 +60,12 @@ export interface Trireme extends Lifecycle, ProcessingUnitsHandler, PolicyUpdate
   stop(): Promise<void>
   /** @throws TriremeError `ERR_PU_UNKNOWN`, `ERR_NOT_STARTED`, `ERR_POLICY`; the old policy stays in force. */
   updatePolicy(contextID: string, policy: PUPolicy): Promise<void>
+  /**
+   * Has every enforcer replace what identities are proved with, as `Enforcer.updateSecrets` says: each as a whole or not at all.
+   * Where one rejects, the others have changed, and another call mends it.
+   * @throws TriremeError `ERR_UNSUPPORTED_KIND` and changes nothing where an enforcer cannot.
+   */
+  updateSecrets(suites: readonly SecretSuite[]): Promise<void>
   /** What a monitor last said of the PU. @throws TriremeError `ERR_PU_UNKNOWN`. */
   puRuntime(contextID: string): PURuntime
   /** Undefined for a kind that is not isolated here. */
@@ -163,6 +170,17 @@ class Orchestrator implements Trireme {
       const event = policy.action === 'allow-all' ? 'ignore' : 'update'
       this.#record({ contextID, event, tags: policy.annotations })
     })
+  }
+
+  async updateSecrets(suites: readonly SecretSuite[]): Promise<void> {
+    const { enforcers } = distinctParts(this.#isolators)
+    if (enforcers.some(enforcer => enforcer.updateSecrets === undefined)) {
+      throw new TriremeError(
+        'ERR_UNSUPPORTED_KIND',
+        'updateSecrets: expected enforcers that all have this method',
+      )
+    }
+    await runAll(enforcers.map(enforcer => () => enforcer.updateSecrets?.(suites)))
   }
 
   puRuntime(contextID: string): PURuntime {

@@ -31,7 +31,8 @@ export function binaryTokens(
 /** A token engine that never answers with a promise. */
 export interface BinaryTokenEngine extends TokenEngine {
   /**
-   * Tags come back sorted by key and value, and equal ones once.
+   * Tags come back sorted by key and value, and equal ones once. A record that would exceed `MAX_RECORD_BYTES` carries them
+   * shortened, and they come back as `shortTags`.
    * @throws TriremeError `ERR_TOKEN_ENGINE` for claims that the form cannot carry, naming the claim and the limit;
    * `ERR_SECRET` where the secrets' key does not fit its algorithm.
    */
@@ -58,11 +59,12 @@ class Engine implements BinaryTokenEngine {
   verify(record: Uint8Array): VerifiedRecord | DropReason {
     const decoded = decodeRecord(record)
     if (!decoded || recordClaimsFault(decoded.claims)) return 'token'
-    const { claims, keyID, credential } = decoded
+    const { claims, shortTags, keyID, credential } = decoded
     const use = { issuer: claims.issuer, encoding: this.encoding, keyID }
     const verifier = this.#secrets.verifier(credential ? { ...use, credential } : use)
     if (typeof verifier === 'string') return verifier
     if (!isSigned(decoded, verifier)) return 'token'
-    return { ...claims, keyID, signerNotAfter: verifier.notAfter }
+    const verified = { ...claims, keyID, signerNotAfter: verifier.notAfter }
+    return shortTags ? { ...verified, shortTags } : verified
   }
 }

@@ -1,12 +1,13 @@
 import {
-  canonicalTags,
   EPHEMERAL_KEY_BYTES,
+  MAX_RECORD_BYTES,
   type RecordClaims,
   type RecordSigner,
-  type Tag,
+  type ShortTags,
 } from '@trireme/core'
 import { MAX_LENGTH, RecordReader } from './record-reader.js'
 import { RecordWriter } from './record-writer.js'
+import { readShortTags, readTags, writeShortTags, writeTags } from './tags-codec.js'
 
 /** What a signer says of itself in the record. */
 export type RecordSignerNames = Pick<RecordSigner, 'algorithm' | 'keyID' | 'credential'>
@@ -14,6 +15,8 @@ export type RecordSignerNames = Pick<RecordSigner, 'algorithm' | 'keyID' | 'cred
 /** A record taken apart. Nothing refers to the bytes that were read, but for `signed` and `signature`. */
 export interface DecodedRecord {
   readonly claims: RecordClaims
+  /** Where the claims' tags travel shortened; their `tags` are empty then. */
+  readonly shortTags: ShortTags | undefined
   readonly algorithm: RecordSigner['algorithm']
   readonly keyID: string
   readonly credential: Uint8Array | undefined
@@ -24,11 +27,16 @@ export interface DecodedRecord {
 }
 
 const VERSION = 1
+const SHORT_TAGS = 0x10
 const ALGORITHMS = ['none', 'HS256', 'ES256'] as const
+/** Bytes of a signature, by the algorithm's place. */
+const SIGNATURE_BYTES = [0, 32, 64] as const
 const KEY_ID_BYTES = 8
 const KEY_ID = /^[0-9a-f]{16}$/
 const MAX_TIME = 0xffff_ffff
 const NOTHING = Buffer.alloc(0)
+/** Up to the issuer. */
+const HEAD_BYTES = 1 + 1 + KEY_ID_BYTES + EPHEMERAL_KEY_BYTES + 4 + 4
 
 /**
  * The body of a record: everything but its signature. Claims and signer must be free of `encodingFault`.
@@ -36,17 +44,15 @@ const NOTHING = Buffer.alloc(0)
  *      bytes
  *     +------+------------------------------------------------------------+
  *     | 1    | version: 1                                                 |
- *     | 1    | flags (high 4 bits, all 0) and algorithm (low 4 bits):     |
- *     |      |   0 none, 1 HS256, 2 ES256                                 |
+ *     | 1    | flags (high 4 bits): 1 where tags are shortened, else 0;   |
+ *     |      | algorithm (low 4 bits): 0 none, 1 HS256, 2 ES256           |
  *     | 8    | key ID                                                     |
  *     | 32   | ephemeral key (X25519, RFC 7748)                           |
  *     | 4    | not before, seconds since 1970                             |
  *     | 4    | not after                                                  |
  *     | L, n | issuer                                                     |
  *     | L, n | PU ID                                                      |
- *     | L    | number of tags; then each tag:                             |
- *     | L, n |   key                                                      |
- *     | L, n |   value                                                    |
+ *     |      | the tags, in full or shortened: see `tags-codec.ts`        |
  *     | L, n | the signer's credential; empty where it does not travel    |
  *     +------+------------------------------------------------------------+
  *     | 32   | HS256: HMAC-SHA256 (RFC 2104), not truncated               |
@@ -55,26 +61,30 @@ const NOTHING = Buffer.alloc(0)
  *     +------+------------------------------------------------------------+
  *
  * Signed is `"trireme/1 record binary" ‖ 0x00 ‖ body`. Integers are big endian. L, a length or a count, is one byte up to
- * 127, else two bytes with the top bit set, up to 32,767; never two where one will do. Texts are UTF-8. Tags are strictly
- * ascending by key, then by value, compared as bytes. So an identity has one form, and any other is refused.
+ * 127, else two bytes with the top bit set, up to 32,767; never two where one will do. Texts are UTF-8. Tags travel in
+ * full while the record with its signature has at most `MAX_RECORD_BYTES`, else shortened; a longer record with tags in full
+ * is refused. So an identity has one form that its peers accept, and a signer that shortens without need hides its tags
+ * from prefix rules alone.
  */
 export function encodeRecord(claims: RecordClaims, signer: RecordSignerNames): Uint8Array {
+  const algorithm = ALGORITHMS.indexOf(signer.algorithm)
+  const names = writeNames(claims)
+  const credential = new RecordWriter()
+  credential.block(signer.credential ?? NOTHING)
+  const tail = credential.finish()
+  const room = MAX_RECORD_BYTES - HEAD_BYTES - names.length - tail.length - SIGNATURE_BYTES[algorithm]!
+  const inFull = writeTags(claims.tags, room) ?? shorterInFull(claims, room)
+  const tags = inFull ?? writeShortTags(claims.tags)
   const writer = new RecordWriter()
   writer.uint8(VERSION)
-  writer.uint8(ALGORITHMS.indexOf(signer.algorithm))
+  writer.uint8(inFull ? algorithm : SHORT_TAGS | algorithm)
   writer.bytes(Buffer.from(signer.keyID, 'hex'))
   writer.bytes(claims.ephemeralKey)
   writer.uint32(claims.notBefore)
   writer.uint32(claims.notAfter)
-  writer.text(claims.issuer)
-  writer.text(claims.puID)
-  const tags = canonicalTags(claims.tags)
-  writer.length(tags.length)
-  for (const tag of tags) {
-    writer.text(tag.key)
-    writer.text(tag.value)
-  }
-  writer.block(signer.credential ?? NOTHING)
+  writer.bytes(names)
+  writer.bytes(tags)
+  writer.bytes(tail)
   return writer.finish()
 }
 
@@ -91,8 +101,7 @@ export function encodingFault(claims: RecordClaims, signer: RecordSignerNames): 
   }
   return (
     lengthFault('puID', Buffer.byteLength(claims.puID)) ??
-    lengthFault("the signer's credential", signer.credential?.length ?? 0) ??
-    claims.tags.map(tagFault).find(fault => fault !== undefined)
+    lengthFault("the signer's credential", signer.credential?.length ?? 0)
   )
 }
 
@@ -100,18 +109,23 @@ export function encodingFault(claims: RecordClaims, signer: RecordSignerNames): 
 export function decodeRecord(record: Uint8Array): DecodedRecord | undefined {
   const reader = new RecordReader(record)
   if (reader.uint8() !== VERSION) return undefined
-  const algorithm = ALGORITHMS[reader.uint8()]
+  const form = reader.uint8()
+  const isShort = (form & 0xf0) === SHORT_TAGS
+  const algorithm = ALGORITHMS[isShort ? form ^ SHORT_TAGS : form]
+  if (!algorithm || (!isShort && record.length > MAX_RECORD_BYTES)) return undefined
   const keyID = reader.bytes(KEY_ID_BYTES).toString('hex')
   const ephemeralKey = Uint8Array.from(reader.bytes(EPHEMERAL_KEY_BYTES))
   const notBefore = reader.uint32()
   const notAfter = reader.uint32()
   const issuer = reader.text()
   const puID = reader.text()
-  const tags = readTags(reader)
+  const tags = isShort ? [] : readTags(reader)
+  const shortTags = isShort ? readShortTags(reader) : undefined
   const credential = Uint8Array.from(reader.block())
-  if (!reader.isIntact || !algorithm) return undefined
+  if (!reader.isIntact) return undefined
   return {
     claims: { issuer, puID, tags, ephemeralKey, notBefore, notAfter },
+    shortTags,
     algorithm,
     keyID,
     credential: credential.length > 0 ? credential : undefined,
@@ -120,25 +134,17 @@ export function decodeRecord(record: Uint8Array): DecodedRecord | undefined {
   }
 }
 
-function readTags(reader: RecordReader): Tag[] {
-  const tags: Tag[] = []
-  let previous: { key: Buffer; value: Buffer } = { key: NOTHING, value: NOTHING }
-  for (let count = reader.length(); count > 0 && reader.isIntact; count--) {
-    const current = { key: reader.utf8(), value: reader.utf8() }
-    const order = Buffer.compare(previous.key, current.key) || Buffer.compare(previous.value, current.value)
-    if (order >= 0) reader.spoil()
-    tags.push({ key: current.key.toString(), value: current.value.toString() })
-    previous = current
-  }
-  return tags
+/** Where neither form fits, the shorter one says by how much. */
+function shorterInFull({ tags }: RecordClaims, room: number): Uint8Array | undefined {
+  const { length } = writeShortTags(tags)
+  return length > room ? writeTags(tags, Math.min(length, MAX_LENGTH)) : undefined
 }
 
-function tagFault(tag: Tag): string | undefined {
-  const name = JSON.stringify(tag.key.slice(0, 64))
-  return (
-    lengthFault(`the key of tag ${name}`, Buffer.byteLength(tag.key)) ??
-    lengthFault(`the value of tag ${name}`, Buffer.byteLength(tag.value))
-  )
+function writeNames(claims: RecordClaims): Uint8Array {
+  const writer = new RecordWriter()
+  writer.text(claims.issuer)
+  writer.text(claims.puID)
+  return writer.finish()
 }
 
 function lengthFault(name: string, bytes: number): string | undefined {

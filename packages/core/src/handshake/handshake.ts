@@ -63,6 +63,11 @@ export class Handshake {
     return this.#pairKeys({ own, peer, clientHash: peer.hash, serverHash: own.hash, keyID })
   }
 
+  /** Follows the secrets: what they cease to vouch for is forgotten at once. Returns how to stop. */
+  listen(): () => void {
+    return this.#secrets.onChange(() => void this.secretsChanged())
+  }
+
   /** Forgets every record and key that a secret vouched for, and renews our own. To be called when the secrets change. */
   async secretsChanged(): Promise<void> {
     this.verifier.purge()

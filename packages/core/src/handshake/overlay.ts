@@ -40,6 +40,7 @@ const VERSION = 1
 const TYPE_SYN = 1
 const TYPE_SYN_ACK = 2
 const TYPE_ACK = 3
+const SUITE_AT = 4
 const ADDRESS_AT = OVERLAY_HEADER_BYTES + NONCE_BYTES
 const PORT_AT = ADDRESS_AT + 16
 const SYN_RECORD_AT = PORT_AT + 2
@@ -52,8 +53,13 @@ const MODE_CODES: Readonly<Record<AuthMode, number>> = {
   'compact-pki': 4,
   null: 15,
 }
+/** The code of the mode that authenticates nobody. */
+export const NULL_MODE_CODE = MODE_CODES.null
 
-/** How this node authenticates and encodes: one byte in every header, and part of every key. There is no negotiation. */
+/**
+ * How a handshake authenticates and encodes: one byte in every header, and part of every key. The SYN's suite is the
+ * handshake's: a server answers in it or not at all, and a client takes no other, so nothing is negotiated.
+ */
 export interface Suite {
   readonly modeCode: number
   readonly encodingCode: number
@@ -161,13 +167,18 @@ export function parseAck(own: Suite, bytes: Uint8Array): AckOverlay | DropReason
   return { header: bytes.subarray(0, OVERLAY_HEADER_BYTES), mac: bytes.subarray(OVERLAY_HEADER_BYTES) }
 }
 
+/** The suite that an overlay claims; undefined where it is too short to claim one. */
+export function suiteByteOf(overlay: Uint8Array): number | undefined {
+  return overlay[SUITE_AT]
+}
+
 function startOverlay(own: Suite, type: number, length: number): Uint8Array {
   const overlay = new Uint8Array(length)
   overlay[0] = MAGIC_0
   overlay[1] = MAGIC_1
   overlay[2] = VERSION
   overlay[3] = type
-  overlay[4] = suiteByte(own)
+  overlay[SUITE_AT] = suiteByte(own)
   overlay[6] = length >>> 8
   overlay[7] = length & 0xff
   return overlay
@@ -180,11 +191,12 @@ function headerFault(own: Suite, type: number, bytes: Uint8Array): DropReason | 
   if (bytes[2] !== VERSION) return 'version'
   if (((bytes[6]! << 8) | bytes[7]!) !== bytes.length) return 'format'
   if (bytes[3] !== type || bytes[5] !== 0) return 'format'
-  if (bytes[4]! >>> 4 !== own.modeCode) return 'mode'
-  if ((bytes[4]! & 0x0f) !== own.encodingCode) return 'encoding'
+  if (bytes[SUITE_AT]! >>> 4 !== own.modeCode) return 'mode'
+  if ((bytes[SUITE_AT]! & 0x0f) !== own.encodingCode) return 'encoding'
   return undefined
 }
 
+/** The header's byte for a suite. */
 export function suiteByte(own: Suite): number {
   return (own.modeCode << 4) | own.encodingCode
 }

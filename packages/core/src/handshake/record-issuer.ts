@@ -42,7 +42,8 @@ interface Issued {
   readonly subject: RecordSubject
   current: OwnRecord
   issuedAt: number
-  isRenewing: boolean
+  /** The renewal that is under way. */
+  renewal: Promise<void> | undefined
 }
 
 /** Issues and renews the records of this node's PUs, ahead of need, so that a handshake never waits for a signature. */
@@ -51,6 +52,8 @@ export class RecordIssuer {
   readonly #issued = new Map<string, Issued>()
   /** Hashes of our own records in latin1, with the second at which the last verifier forgets them. */
   readonly #ownHashes = new Map<string, number>()
+  /** Counts the changes of secrets: a record that was being signed then is signed again. */
+  #generation = 0
 
   constructor(options: RecordIssuerOptions) {
     this.#options = options
@@ -61,6 +64,15 @@ export class RecordIssuer {
    * @throws TriremeError `ERR_INVALID_TAG` for a reserved tag, `ERR_IDENTITY_TOO_LARGE` with size and largest tags.
    */
   async add(contextID: string, subject: RecordSubject): Promise<void> {
+    const commit = await this.prepare(contextID, subject)
+    commit()
+  }
+
+  /**
+   * The first half of `add`: issues the record. What it answers with puts the record in force.
+   * @throws as `add` does.
+   */
+  async prepare(contextID: string, subject: RecordSubject): Promise<() => void> {
     for (const tag of subject.tags) {
       if (isReservedTagKey(tag.key)) {
         throw new TriremeError(
@@ -69,8 +81,13 @@ export class RecordIssuer {
         )
       }
     }
+    const generation = this.#generation
     const current = await this.#issue(subject)
-    this.#issued.set(contextID, { subject, current, issuedAt: this.#options.now(), isRenewing: false })
+    const issued: Issued = { subject, current, issuedAt: this.#options.now(), renewal: undefined }
+    return () => {
+      this.#issued.set(contextID, issued)
+      if (generation !== this.#generation) void this.#renewOne(contextID, issued)
+    }
   }
 
   remove(contextID: string): void {
@@ -82,6 +99,11 @@ export class RecordIssuer {
     return this.#ownHashes.has(hash.toString('latin1'))
   }
 
+  /** Takes over what another issuer of this node has issued, as far as a verifier may still take it. */
+  inheritOwn(previous: RecordIssuer): void {
+    for (const [hash, until] of previous.#ownHashes) this.#ownHashes.set(hash, until)
+  }
+
   /** The record to send now, or undefined where the PU has none that is still good. */
   current(contextID: string): OwnRecord | undefined {
     const issued = this.#issued.get(contextID)
@@ -89,26 +111,38 @@ export class RecordIssuer {
     return issued.current.notAfter * 1000 > this.#options.now() ? issued.current : undefined
   }
 
-  /** Renews what is due; to be called every few seconds. Resolves when the renewals are done. */
+  /**
+   * Renews what is due, or by `force` everything, because the secrets changed; to be called every few seconds. Resolves when
+   * the renewals are done, those that were under way among them.
+   */
   async renew(force = false): Promise<void> {
     const now = this.#options.now()
+    if (force) this.#generation++
     for (const [hash, until] of this.#ownHashes) if (until * 1000 < now) this.#ownHashes.delete(hash)
     // Where the clock was set back, a record that begins in the future is of no use to anybody.
     const isOld = (issued: Issued) => Math.abs(now - issued.issuedAt) >= RECORD_RENEWAL_MS
-    const due = [...this.#issued].filter(([, issued]) => !issued.isRenewing && (force || isOld(issued)))
+    const due = [...this.#issued].filter(([, issued]) => issued.renewal || force || isOld(issued))
     await Promise.all(due.map(([contextID, issued]) => this.#renewOne(contextID, issued)))
   }
 
-  async #renewOne(contextID: string, issued: Issued): Promise<void> {
-    issued.isRenewing = true
-    try {
-      issued.current = await this.#issue(issued.subject)
-      issued.issuedAt = this.#options.now()
-    } catch (error) {
-      this.#options.onError(contextID, error)
-    } finally {
-      issued.isRenewing = false
-    }
+  #renewOne(contextID: string, issued: Issued): Promise<void> {
+    issued.renewal ??= this.#replace(contextID, issued)
+    return issued.renewal
+  }
+
+  /** Signs until no change of secrets came in between. */
+  async #replace(contextID: string, issued: Issued): Promise<void> {
+    let generation: number
+    do {
+      generation = this.#generation
+      try {
+        issued.current = await this.#issue(issued.subject)
+        issued.issuedAt = this.#options.now()
+      } catch (error) {
+        this.#options.onError(contextID, error)
+      }
+    } while (generation !== this.#generation)
+    issued.renewal = undefined
   }
 
   async #issue(subject: RecordSubject): Promise<OwnRecord> {

@@ -18,6 +18,9 @@ export interface PeerRecord {
   readonly claims: VerifiedRecord
   /** SHA-256 over all bytes of the record, its signer included. */
   readonly hash: Buffer
+  readonly bytes: Uint8Array
+  /** The state of the secrets under which it was verified: another object after every change. */
+  readonly generation: object
 }
 
 export interface RecordVerifierOptions {
@@ -39,8 +42,10 @@ export class RecordVerifierCache {
   readonly #verified = new TwoGenerationMap<string, PeerRecord>(CACHED_RECORDS)
   readonly #refused = new TwoGenerationMap<string, DropReason>(REFUSED_RECORDS)
   readonly #pending = new Map<string, Promise<PeerRecord | DropReason>>()
-  /** Changes when a secret does: an answer that was under way then is not remembered. */
-  #generation = 0
+  /** Refusals by the clock that those who waited for them have still to hear. Time mends them, so no later packet gets them. */
+  readonly #told = new Map<string, DropReason>()
+  /** Replaced when a secret is: an answer that was under way then is not believed. */
+  #generation: object = {}
   /** Signatures that an engine was asked to check. */
   coldVerifications = 0
 
@@ -56,51 +61,72 @@ export class RecordVerifierCache {
     const key = hash.toString('latin1')
     const known = this.#verified.get(key)
     if (known) return this.#clockFault(known.claims) ?? known
-    const refused = this.#refused.get(key)
+    const refused = this.#refused.get(key) ?? this.#told.get(key)
     if (refused) return refused
     return this.#pending.get(key) ?? this.#verifyCold(record, hash, key)
   }
 
-  /** Why a record that was verified once does not hold now. */
-  faultNow(peer: PeerRecord): DropReason | undefined {
-    return this.#clockFault(peer.claims)
+  /**
+   * Why a record that was verified once does not hold now. Where the secrets have changed since, it is verified again: a
+   * promise where the engine takes its time, to be asked again when it has settled.
+   */
+  faultNow(peer: PeerRecord): DropReason | undefined | Promise<unknown> {
+    if (peer.generation === this.#generation) return this.#clockFault(peer.claims)
+    const again = this.verify(peer.bytes)
+    return typeof again === 'string' || again instanceof Promise ? again : undefined
   }
 
   /** Forgets every answer, because a key was added or removed. */
   purge(): void {
-    this.#generation++
+    this.#generation = {}
     this.#verified.clear()
     this.#refused.clear()
   }
 
   #verifyCold(record: Uint8Array, hash: Buffer, key: string) {
     if (this.#pending.size >= CONCURRENT_VERIFICATIONS) return 'overload'
-    this.coldVerifications++
-    const generation = this.#generation
     // A copy: the bytes may lie in a receive buffer, and the engine may take its time.
-    const answer = this.#engine.verify(new Uint8Array(record))
-    if (!(answer instanceof Promise)) return this.#remember(key, hash, answer)
-    const pending = answer
-      .then(
-        result => (generation === this.#generation ? this.#remember(key, hash, result) : 'token'),
-        (error: unknown): DropReason => {
-          this.#onError(error)
-          return 'internal'
-        },
-      )
-      .finally(() => this.#pending.delete(key))
+    const cold: ColdRecord = { key, hash, bytes: new Uint8Array(record), generation: this.#generation }
+    this.coldVerifications++
+    const answer = this.#engine.verify(cold.bytes)
+    if (!(answer instanceof Promise)) return this.#remember(cold, answer)
+    const pending = this.#whenAnswered(cold, answer).finally(() => this.#pending.delete(key))
     this.#pending.set(key, pending)
     return pending
   }
 
-  #remember(key: string, hash: Buffer, answer: VerifiedRecord | DropReason): PeerRecord | DropReason {
+  async #whenAnswered(cold: ColdRecord, answer: Promise<VerifiedRecord | DropReason>) {
+    try {
+      const result = await answer
+      if (cold.generation === this.#generation) {
+        if (result === 'clock') this.#tell(cold.key, result)
+        return this.#remember(cold, result)
+      }
+      this.coldVerifications++
+      const again = Promise.resolve(this.#engine.verify(cold.bytes))
+      return await this.#whenAnswered({ ...cold, generation: this.#generation }, again)
+    } catch (error) {
+      this.#onError(error)
+      return 'internal'
+    }
+  }
+
+  /** Until the packets that were held for the answer have been decided, which the settled promise leads to at once. */
+  #tell(key: string, reason: DropReason): void {
+    this.#told.set(key, reason)
+    setImmediate(() => this.#told.delete(key))
+  }
+
+  #remember(cold: ColdRecord, answer: VerifiedRecord | DropReason): PeerRecord | DropReason {
+    const { key, hash, bytes, generation } = cold
     const fault = typeof answer === 'string' ? answer : claimsFault(answer)
     if (fault || typeof answer === 'string') {
       const reason = fault ?? 'token'
-      this.#refused.set(key, reason)
+      // What the clock refuses comes good, or another day's certificate does: the record is asked about again.
+      if (reason !== 'clock') this.#refused.set(key, reason)
       return reason
     }
-    const peer: PeerRecord = { claims: answer, hash }
+    const peer: PeerRecord = { claims: answer, hash, bytes, generation }
     // Kept although it may be too early or too late: the signature was paid for, and every use looks at the clock.
     this.#verified.set(key, peer)
     return this.#clockFault(answer) ?? peer
@@ -112,6 +138,14 @@ export class RecordVerifierCache {
     if (now > claims.notAfter + CLOCK_LEEWAY_S || now > claims.signerNotAfter) return 'clock'
     return undefined
   }
+}
+
+/** A record that an engine is asked about. */
+interface ColdRecord {
+  readonly key: string
+  readonly hash: Buffer
+  readonly bytes: Uint8Array
+  readonly generation: object
 }
 
 /** What no clock can mend. */

@@ -61,6 +61,7 @@ export function newTestEnforcer(): TestDouble<Enforcer> {
       queues.delete(contextID)
     },
     counters: () => ({}),
+    async updateSecrets() {},
   })
 }
 

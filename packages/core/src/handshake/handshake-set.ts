@@ -1,0 +1,170 @@
+import { TriremeError } from '../errors.js'
+import type { SecretSuite } from '../plugin.js'
+import { Handshake, type HandshakeOptions } from './handshake.js'
+import { NULL_MODE_CODE, type Suite, suiteByte, suiteByteOf } from './overlay.js'
+import type { OwnRecord, RecordSubject } from './record-issuer.js'
+
+/** What all handshakes of a node have in common. */
+export type HandshakeSetOptions = Pick<HandshakeOptions, 'serverID' | 'now' | 'onError'>
+
+/**
+ * A node's handshakes, one for each suite: it opens connections in the first, and answers each SYN in the SYN's own. Every PU has
+ * a record in each of them.
+ */
+export class HandshakeSet {
+  readonly #options: HandshakeSetOptions
+  /** By the header's byte; the sending one first. */
+  #bySuite: ReadonlyMap<number, Handshake>
+  readonly #subjects = new Map<string, RecordSubject>()
+  readonly #retired = { coldKeys: 0, coldVerifications: 0 }
+  #stopListening: (() => void)[] | undefined
+
+  /** @throws TriremeError `ERR_SECRET` for no suite, two of one mode and encoding, or null beside another. */
+  constructor(suites: readonly SecretSuite[], options: HandshakeSetOptions) {
+    this.#options = options
+    this.#bySuite = newHandshakes(suites, options)
+  }
+
+  /** In which this node's PUs open connections. */
+  get sending(): Handshake {
+    return [...this.#bySuite.values()][0]!
+  }
+
+  /** The handshake of a suite, or undefined where that is not accepted any more. */
+  of(suite: Suite): Handshake | undefined {
+    return this.#bySuite.get(suiteByte(suite))
+  }
+
+  /** The handshake in whose suite a SYN's overlay is. Where there is none, one whose parser says why it refuses. */
+  answering(overlay: Uint8Array): Handshake {
+    const byte = suiteByteOf(overlay) ?? 0
+    const exact = this.#bySuite.get(byte)
+    if (exact) return exact
+    const all = [...this.#bySuite.values()]
+    return all.find(({ suite }) => suite.modeCode === byte >>> 4) ?? all[0]!
+  }
+
+  /** Whether another key than that of `own` signs the PU's records now, or in another suite. */
+  isSuperseded(contextID: string, suite: Suite, own: OwnRecord): boolean {
+    const { sending } = this
+    if (suiteByte(sending.suite) !== suiteByte(suite)) return true
+    const current = sending.issuer.current(contextID)
+    return current !== undefined && current.keyID !== own.keyID
+  }
+
+  /** Whether a record of this hash is one of ours that a verifier may still take. */
+  isOwn(hash: Buffer): boolean {
+    return [...this.#bySuite.values()].some(({ issuer }) => issuer.isOwn(hash))
+  }
+
+  /**
+   * Issues the PU's first records, or the first with other tags. Replaces nothing where it rejects.
+   * @throws TriremeError as `RecordIssuer.add` does, for any of the suites.
+   */
+  async add(contextID: string, subject: RecordSubject): Promise<void> {
+    let asked: ReadonlyMap<number, Handshake>
+    let commits: readonly (() => void)[]
+    do {
+      asked = this.#bySuite
+      commits = await prepareAll(asked, contextID, subject)
+    } while (asked !== this.#bySuite)
+    for (const commit of commits) commit()
+    this.#subjects.set(contextID, subject)
+  }
+
+  remove(contextID: string): void {
+    this.#subjects.delete(contextID)
+    for (const { issuer } of this.#bySuite.values()) issuer.remove(contextID)
+  }
+
+  /** Renews the records that are due, in every suite. */
+  async renew(): Promise<void> {
+    await Promise.all([...this.#bySuite.values()].map(({ issuer }) => issuer.renew()))
+  }
+
+  /**
+   * Replaces all suites at one moment, when every PU has its records in the new ones. Changes nothing where it rejects.
+   * @throws TriremeError as the constructor and `add` do.
+   */
+  async replace(suites: readonly SecretSuite[]): Promise<void> {
+    const next = newHandshakes(suites, this.#options)
+    const issued = new Map<string, RecordSubject>()
+    // A PU may come, change or go while an engine signs.
+    for (let late = this.#missing(issued); late.length > 0; late = this.#missing(issued)) {
+      for (const [contextID, subject] of late) {
+        for (const commit of await prepareAll(next, contextID, subject)) commit()
+        issued.set(contextID, subject)
+      }
+    }
+    for (const contextID of issued.keys()) {
+      if (!this.#subjects.has(contextID)) for (const { issuer } of next.values()) issuer.remove(contextID)
+    }
+    this.#swap(next)
+  }
+
+  /** Follows changes of the secrets themselves, until `close`. */
+  listen(): void {
+    this.#stopListening ??= [...this.#bySuite.values()].map(handshake => handshake.listen())
+  }
+
+  close(): void {
+    for (const stop of this.#stopListening ?? []) stop()
+    this.#stopListening = undefined
+  }
+
+  /** Public-key work since the start: none on a warm connection. */
+  stats() {
+    const { coldKeys, coldVerifications } = this.#retired
+    const total = { coldKeys, coldVerifications }
+    for (const handshake of this.#bySuite.values()) {
+      total.coldKeys += handshake.coldKeys
+      total.coldVerifications += handshake.verifier.coldVerifications
+    }
+    return total
+  }
+
+  #missing(issued: ReadonlyMap<string, RecordSubject>): readonly (readonly [string, RecordSubject])[] {
+    return [...this.#subjects].filter(([contextID, subject]) => issued.get(contextID) !== subject)
+  }
+
+  #swap(next: ReadonlyMap<number, Handshake>): void {
+    for (const [byte, previous] of this.#bySuite) next.get(byte)?.issuer.inheritOwn(previous.issuer)
+    Object.assign(this.#retired, this.stats())
+    const isListening = this.#stopListening !== undefined
+    this.close()
+    this.#bySuite = next
+    if (isListening) this.listen()
+  }
+}
+
+function newHandshakes(
+  suites: readonly SecretSuite[],
+  options: HandshakeSetOptions,
+): ReadonlyMap<number, Handshake> {
+  const handshakes = new Map<number, Handshake>()
+  for (const { secrets, tokenEngine } of suites) {
+    const handshake = new Handshake({ ...options, secrets, engine: tokenEngine })
+    const byte = suiteByte(handshake.suite)
+    if (handshakes.has(byte)) {
+      throw refused(`two of mode ${secrets.mode} with tokens ${tokenEngine.encoding}, expected every suite once`)
+    }
+    handshakes.set(byte, handshake)
+  }
+  if (handshakes.size === 0) throw refused('none, expected at least one')
+  const hasNull = [...handshakes.values()].some(({ suite }) => suite.modeCode === NULL_MODE_CODE)
+  // Whoever accepts null accepts anybody under any name, and the others would protect nothing.
+  if (hasNull && handshakes.size > 1) throw refused('null beside another, expected null alone or not at all')
+  return handshakes
+}
+
+function prepareAll(
+  handshakes: ReadonlyMap<number, Handshake>,
+  contextID: string,
+  subject: RecordSubject,
+): Promise<readonly (() => void)[]> {
+  return Promise.all([...handshakes.values()].map(({ issuer }) => issuer.prepare(contextID, subject)))
+}
+
+function refused(problem: string): TriremeError {
+  return new TriremeError('ERR_SECRET', `suites: ${problem}`)
+}
