@@ -1,0 +1,16 @@
+import { dirname, join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+
+const HERE = dirname(fileURLToPath(import.meta.url))
+
+/** This checkout's command line tool. */
+export const TRIREME = join(HERE, '..', '..', 'trireme')
+
+/** The command line of one of the harness's programs. */
+export function program(
+  name: 'echo-server' | 'many-sessions' | 'self-call' | 'session',
+  ...args: readonly string[]
+): readonly string[] {
+  return [process.execPath, join(HERE, 'programs', `${name}.mjs`), ...args]
+}

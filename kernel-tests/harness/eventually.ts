@@ -1,0 +1,31 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface Patience {
+  /** Default 10,000. */
+  readonly timeoutMs?: number
+  /** Default 50. */
+  readonly everyMs?: number
+}
+
+/**
+ * The first answer of `probe` that is neither undefined nor false. Rejects, naming `what`, when none came in time; a probe
+ * that rejects counts as "not yet", and its last error becomes the cause.
+ */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  { timeoutMs = 10_000, everyMs = 50 }: Patience = {},
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs
+  let cause: unknown
+  for (;;) {
+    try {
+      const answer = await probe()
+      if (answer !== undefined && answer !== false) return answer
+    } catch (error) {
+      cause = error
+    }
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause })
+    await sleep(everyMs)
+  }
+}
