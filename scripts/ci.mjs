@@ -38,7 +38,11 @@ function runTests() {
   const tests = spawn('npm', ['test'], { cwd: root, stdio: 'inherit', detached: true })
   const kill = () => process.kill(-tests.pid, 'SIGKILL')
   const timer = setTimeout(kill, TIMEOUT_MS)
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, kill)
+  const interrupt = () => {
+    kill()
+    process.exit(1)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupt)
   return new Promise((resolve, reject) => {
     tests.on('error', reject)
     tests.on('close', (code, signal) => {

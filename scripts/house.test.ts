@@ -85,6 +85,7 @@ describe('dependencies', () => {
       return imported.filter(name => !declared.includes(name)).map(name => `${manifest.name}: ${name}`)
     })
     expect(undeclared).toEqual([])
+    expect(shippedSources(manifestOf(CORE)).length).toBeGreaterThan(10)
   })
 })
 

@@ -72,6 +72,7 @@ describe.each(cases)('loopback, iptables-$backend, tokens $tokens', ({ backend, 
       ({ reason, destination }) => reason === 'policy' && destination.ip === ip,
     )
     expect(flow.source.tags).toContain('app=batch')
+    await daemon.flowLike(({ id, reason }) => id === flow.id && reason === 'refused')
   })
 
   it.each(FAMILIES)('a process that is no PU is refused at once, over %s', async family => {

@@ -74,6 +74,8 @@ describe.each(cases)('two hosts, iptables-$backend, tokens $tokens', ({ backend,
     expect(atServer.verdict).toBe('reject')
     expect(atServer.rule).toMatch(/^default deny/)
     expect(atServer.source.tags).toContain('app=batch')
+    const atClient = await pair.client.flowLike(flow => flow.id === atServer.id)
+    expect(atClient).toMatchObject({ verdict: 'reject', reason: 'refused', destination: { ip, port: 7000 } })
   })
 
   it.each(FAMILIES)('a process without identity is refused at once, over %s', async family => {

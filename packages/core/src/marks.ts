@@ -90,7 +90,7 @@ export function keyField(commands: MarkCommands): number {
  * A block of its own per start: rules that an earlier process left behind point at queues that nobody has bound, and drop.
  */
 export interface FilterQueue {
-  /** Packets of flows that have a state and of no PU in particular. */
+  /** Packets of flows that have a state and of no PU in particular. Also the NFLOG group of what the kernel decides alone. */
   readonly flowQueue: number
   readonly commands: MarkCommands
 }

@@ -36,6 +36,33 @@ it.each(['resolves', 'rejects'])('hands a packet back once when the promise %s',
   expect(packets.size).toBe(0)
 })
 
+it('holds it once more within the same time, and not a third time', async () => {
+  const never = new Promise<void>(() => {})
+  const again: boolean[] = []
+  const packets: HeldPackets = new HeldPackets({
+    maxPackets: 3,
+    timeoutMs: 1000,
+    onReady: (packet, isTimeout) => {
+      ready.push([packet.id, isTimeout])
+      if (!isTimeout)
+        again.push(
+          packets.holdAgain(packet, never),
+          packets.holdAgain({ ...packet, isSecondWait: true }, never),
+        )
+    },
+  })
+  packets.hold(packet(1), new Promise(resolve => setTimeout(resolve, 600)))
+  await vi.advanceTimersByTimeAsync(600)
+  expect([ready, again, packets.size]).toEqual([[[1, false]], [true, false], 1])
+  await vi.advanceTimersByTimeAsync(399)
+  expect(packets.size).toBe(1)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(ready).toEqual([
+    [1, false],
+    [1, true],
+  ])
+})
+
 it('hands it back as timed out, and then never again', async () => {
   const packets = held()
   let resolve: () => void = () => {}

@@ -7,6 +7,9 @@ export interface HeldPacket {
   readonly hook: number
   readonly mark: number
   readonly bytes: Uint8Array
+  /** Until when it may wait, by `performance.now()`. */
+  readonly deadlineMs: number
+  readonly isSecondWait: boolean
 }
 
 export interface HeldPacketsOptions {
@@ -35,14 +38,19 @@ export class HeldPackets {
     if (this.#held.size >= this.#options.maxPackets) return false
     const { queue, id, hook, mark } = packet
     const bytes = new Uint8Array(packet.data.subarray(packet.offset, packet.offset + packet.length))
-    const held: HeldPacket = { queue, id, hook, mark, bytes }
-    this.#held.add(held)
-    const timer = setTimeout(() => this.#release(held, true), this.#options.timeoutMs).unref()
-    const settled = () => {
-      clearTimeout(timer)
-      this.#release(held, false)
-    }
-    until.then(settled, settled)
+    const { timeoutMs } = this.#options
+    const deadlineMs = performance.now() + timeoutMs
+    this.#wait({ queue, id, hook, mark, bytes, deadlineMs, isSecondWait: false }, until, timeoutMs)
+    return true
+  }
+
+  /**
+   * Holds a packet that was handed back once more, within the same time: the secrets may have been replaced while it waited. False
+   * for a third wait, which could go on for ever where an engine's answer is not kept.
+   */
+  holdAgain(held: HeldPacket, until: Promise<unknown>): boolean {
+    if (held.isSecondWait) return false
+    this.#wait({ ...held, isSecondWait: true }, until, Math.max(0, held.deadlineMs - performance.now()))
     return true
   }
 
@@ -54,6 +62,16 @@ export class HeldPackets {
   /** Hands back none of them. */
   clear(): void {
     this.#held.clear()
+  }
+
+  #wait(held: HeldPacket, until: Promise<unknown>, timeoutMs: number): void {
+    this.#held.add(held)
+    const timer = setTimeout(() => this.#release(held, true), timeoutMs).unref()
+    const settled = () => {
+      clearTimeout(timer)
+      this.#release(held, false)
+    }
+    until.then(settled, settled)
   }
 
   #release(held: HeldPacket, isTimeout: boolean): void {

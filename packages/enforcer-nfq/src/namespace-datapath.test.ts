@@ -1,6 +1,6 @@
 import {
   compileNetworks,
-  Handshake,
+  HandshakeSet,
   PACKET_MARK_MASK,
   pskSecrets,
   refuseCommand,
@@ -32,15 +32,13 @@ beforeEach(async () => {
   const secrets = pskSecrets({ key: new Uint8Array(32).fill(1) })
   const now = () => 1_900_000_000_000
   const onError = (error: unknown) => void errors.push(error)
-  const handshake = new Handshake({
+  const handshakes = new HandshakeSet([{ secrets, tokenEngine: hmacTokenEngine(secrets) }], {
     serverID: 'host-a',
-    engine: hmacTokenEngine(secrets),
-    secrets,
     now,
     onError,
   })
   datapath = new NamespaceDatapath({
-    handshake,
+    handshakes,
     authorization: 'mutual',
     triremeNetworks: compileNetworks(['0.0.0.0/0', '::/0']),
     reporter: new Reporter(collector, now),
@@ -49,7 +47,7 @@ beforeEach(async () => {
     onError,
     openQueue: options => (queue = openInMemoryPacketQueue(options)),
   })
-  await handshake.issuer.add('pu', { puID: 'web', tags: [] })
+  await handshakes.add('pu', { puID: 'web', tags: [] })
   datapath.setPU(4097, context())
 })
 
@@ -128,6 +126,27 @@ describe('verdicts and marks', () => {
     const verdict = verdictOn({ queue: flowQueue, hook: NF_INET_LOCAL_OUT, bytes: withOption, mark })
     expect(verdict.mark).toBe(refuseCommand(commands))
   })
+})
+
+it('flaw 13: a reset that is queued all the same passes, in every state of a client and of a server', () => {
+  const mark = setStateCommand({ key: 0, epoch: 5 }, 'handshake')
+  verdictOn({ queue: 4097, bytes: syn() })
+  const back = {
+    source: '192.0.2.2',
+    destination: '192.0.2.1',
+    sourcePort: 8080,
+    destinationPort: 40_000,
+    options: [],
+  }
+  for (const flags of [['RST'], ['RST', 'ACK']] as const) {
+    for (const [hook, ends] of [
+      [NF_INET_LOCAL_IN, back],
+      [NF_INET_LOCAL_OUT, { options: [] }],
+    ] as const) {
+      const verdict = verdictOn({ queue: flowQueue, hook, bytes: syn({ ...ends, flags }), mark })
+      expect(verdict).toMatchObject({ verdict: NF_ACCEPT, mark: 0, payload: undefined })
+    }
+  }
 })
 
 describe('flaw 8: no packet stops the process', () => {
@@ -236,17 +255,12 @@ describe('PUs come and go', () => {
     const secrets = pskSecrets({ key: new Uint8Array(32) })
     const now = Date.now
     const onError = () => {}
-    const handshake = new Handshake({
-      serverID: 'a',
-      engine: hmacTokenEngine(secrets),
-      secrets,
-      now,
-      onError,
-    })
+    const suites = [{ secrets, tokenEngine: hmacTokenEngine(secrets) }]
+    const handshakes = new HandshakeSet(suites, { serverID: 'a', now, onError })
     const reporter = new Reporter(newTestCollector(), now)
     const triremeNetworks = compileNetworks([])
     const filterQueue = { flowQueue, commands }
-    const options = { handshake, reporter, triremeNetworks, now, onError, openQueue, filterQueue }
+    const options = { handshakes, reporter, triremeNetworks, now, onError, openQueue, filterQueue }
     expect(() => new NamespaceDatapath({ ...options, authorization: 'mutual' })).toThrow('EBUSY')
     expect(isClosed).toBe(true)
   })

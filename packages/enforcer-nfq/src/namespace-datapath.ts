@@ -3,7 +3,7 @@ import {
   epochOfMark,
   type FilterQueue,
   foreignMark,
-  type Handshake,
+  type HandshakeSet,
   refuseCommand,
   setStateCommand,
   stateOfMark,
@@ -16,6 +16,7 @@ import { LocalAddresses } from './datapath/local-addresses.js'
 import type { Path } from './datapath/path.js'
 import type { PUContext } from './datapath/pu-context.js'
 import { PUTable } from './datapath/pu-table.js'
+import { Refusals } from './datapath/refusals.js'
 import { ReplayFilter } from './datapath/replay-filter.js'
 import type { Reporter } from './datapath/reporter.js'
 import { TokenBucket } from './datapath/token-bucket.js'
@@ -23,6 +24,7 @@ import { drop, type Verdict } from './datapath/verdict.js'
 import { type HeldPacket, HeldPackets } from './held-packets.js'
 import { TcpPacket } from './packet/tcp-packet.js'
 import {
+  type LoggedPacket,
   NF_ACCEPT,
   NF_DROP,
   NF_INET_LOCAL_OUT,
@@ -39,7 +41,7 @@ const HOLD_TIMEOUT_MS = 1000
 const RESETS_PER_SECOND = 100
 
 export interface NamespaceDatapathOptions {
-  readonly handshake: Handshake
+  readonly handshakes: HandshakeSet
   readonly authorization: 'mutual' | 'receiver'
   readonly reporter: Reporter
   readonly filterQueue: FilterQueue
@@ -59,15 +61,16 @@ export class NamespaceDatapath {
   readonly #queue: PacketQueue
   readonly #packet = new TcpPacket()
   readonly #held: HeldPackets
+  readonly #refusals: Refusals
   /** Of packets that belong to no PU. */
   readonly counters = new Counters()
 
   /** Opens and binds the flow queue. Throws `KernelError`. */
   constructor(options: NamespaceDatapathOptions) {
-    const { handshake, authorization, reporter, triremeNetworks, now, onError, netns } = options
+    const { handshakes, authorization, reporter, triremeNetworks, now, onError, netns } = options
     this.#options = options
     this.#path = {
-      handshake,
+      handshakes,
       authorization,
       reporter,
       triremeNetworks,
@@ -79,6 +82,7 @@ export class NamespaceDatapath {
       resets: new TokenBucket(RESETS_PER_SECOND),
       out: new Uint8Array(MAX_PACKET_BYTES),
     }
+    this.#refusals = new Refusals(this.#path)
     this.#held = new HeldPackets({
       maxPackets: MAX_HELD_PACKETS,
       timeoutMs: HOLD_TIMEOUT_MS,
@@ -86,9 +90,11 @@ export class NamespaceDatapath {
     })
     const onPacket = (packet: QueuedPacket) => this.#decide(packet)
     const open = options.openQueue ?? openPacketQueue
-    this.#queue = open(netns === undefined ? { onPacket, onError } : { netns, onPacket, onError })
+    const onLogged = (packet: LoggedPacket) => this.#noteLogged(packet)
+    this.#queue = open({ onPacket, onLogged, onError, ...(netns === undefined ? {} : { netns }) })
     try {
       this.#queue.bind(options.filterQueue.flowQueue)
+      this.#queue.bindLog(options.filterQueue.flowQueue)
     } catch (error) {
       this.#queue.close()
       throw error
@@ -132,13 +138,18 @@ export class NamespaceDatapath {
     else if (!this.#held.hold(queued, verdict.until)) this.#apply(queued, drop('overload'), pu)
   }
 
+  /** The rules log resets alone. */
+  #noteLogged({ data, offset, length }: LoggedPacket): void {
+    if (!this.#packet.parse(data, offset, length)) this.#refusals.note(this.#packet)
+  }
+
   #decideHeld(held: HeldPacket, isTimeout: boolean): void {
     const pu = this.#path.pus.byQueue(held.queue)
     try {
       const packet = { ...held, data: held.bytes, offset: 0, length: held.bytes.length }
       const verdict = isTimeout ? drop('timeout') : this.#verdict(packet, pu)
-      // The engine has answered, so a second wait can only mean that its answer was not kept.
-      this.#apply(held, verdict.action === 'hold' ? drop('internal') : verdict, pu)
+      if (verdict.action !== 'hold') this.#apply(held, verdict, pu)
+      else if (!this.#held.holdAgain(held, verdict.until)) this.#apply(held, drop('internal'), pu)
     } catch (error) {
       this.#apply(held, drop('internal'), pu)
       this.#options.onError(error)

@@ -246,6 +246,30 @@ describe('time and secrets', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it('sends the new secrets when updateSecrets has resolved, answers in the accepted ones, and can be refused', async () => {
+    await enforcer.start()
+    await enforcer.enforce(pu('a'))
+    await enforcer.enforce(pu('b'))
+    const send = (queue: number) => {
+      queues[0]!.inject({ queue, bytes: syn() })
+      return Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1')
+    }
+    const keyIDIn = (payload: string) => /"keyID":"(\w+)"/.exec(payload)![1]
+    const before = keyIDIn(send(4097))
+    const next = pskSecrets({ key: new Uint8Array(32).fill(2) })
+    await expect(enforcer.updateSecrets([])).rejects.toMatchObject({ code: 'ERR_SECRET' })
+    expect(keyIDIn(send(4098))).toBe(before)
+    await enforcer.updateSecrets([
+      { secrets: next, tokenEngine: { ...hmacTokenEngine(next), encodingCode: 13 } },
+      { secrets, tokenEngine: hmacTokenEngine(secrets) },
+    ])
+    // Also the SYN that is sent again bears the new key.
+    expect(keyIDIn(send(4097))).toBe(next.signer({ issuer: 'host-a', encoding: 'test-hmac' }).keyID)
+    await enforcer.enforce(pu('c'))
+    expect(keyIDIn(send(4099))).not.toBe(before)
+    expect(enforcer.stats().coldVerifications).toBe(0)
+  })
+
   it('signs anew when the secrets change, and stops listening when it stops', async () => {
     await enforcer.start()
     await enforcer.enforce(pu('a'))

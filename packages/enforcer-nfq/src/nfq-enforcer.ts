@@ -7,12 +7,13 @@ import {
   type EventCollector,
   type Factory,
   type FilterQueue,
-  Handshake,
+  HandshakeSet,
   KEY_COUNT,
   type Networks,
   type PUInfo,
   QUEUE_BLOCK_COUNT,
   QUEUE_BLOCK_SIZE,
+  type SecretSuite,
   type Secrets,
   type TokenEngine,
   TriremeError,
@@ -53,6 +54,8 @@ export interface NfqEnforcerComponents {
   readonly serverID: string
   readonly tokenEngine: TokenEngine
   readonly secrets: Secrets
+  /** What is accepted besides `secrets` with `tokenEngine`: while nodes migrate from one to the other. Default none. */
+  readonly accepted?: readonly SecretSuite[]
   readonly collector: EventCollector
   readonly networks: Networks
 }
@@ -68,6 +71,7 @@ export interface NfqEnforcerStats {
 }
 
 export interface NfqEnforcer extends Enforcer {
+  updateSecrets(suites: readonly SecretSuite[]): Promise<void>
   stats(): NfqEnforcerStats
 }
 
@@ -85,8 +89,7 @@ class Enforcing implements NfqEnforcer {
   readonly #options: NfqEnforcerOptions
   readonly #now: () => number
   readonly #onError: (error: unknown) => void
-  readonly #handshake: Handshake
-  readonly #secrets: Secrets
+  readonly #handshakes: HandshakeSet
   readonly #reporter: Reporter
   readonly #triremeNetworks: CompiledNetworks
   readonly #enforced = new Map<string, Enforced>()
@@ -94,23 +97,17 @@ class Enforcing implements NfqEnforcer {
   #filterQueue: FilterQueue | undefined
   /** Of this process's own namespace. */
   #ownDatapath: NamespaceDatapath | undefined
-  #stopListening: (() => void) | undefined
 
   constructor(options: NfqEnforcerOptions, components: NfqEnforcerComponents) {
-    const { serverID, tokenEngine, secrets, collector, networks } = components
+    const { serverID, tokenEngine, secrets, accepted = [], collector, networks } = components
     this.#options = options
     this.#now = options.now ?? Date.now
     this.#onError = options.onError ?? (() => {})
-    this.#secrets = secrets
     this.#triremeNetworks = compileNetworks(networks.trireme)
     this.#reporter = new Reporter(collector, this.#now)
-    this.#handshake = new Handshake({
-      serverID,
-      engine: tokenEngine,
-      secrets,
-      now: this.#now,
-      onError: (_contextID, error) => this.#onError(error),
-    })
+    const onError = (_contextID: string, error: unknown) => this.#onError(error)
+    const suites = [{ secrets, tokenEngine }, ...accepted]
+    this.#handshakes = new HandshakeSet(suites, { serverID, now: this.#now, onError })
   }
 
   async start(): Promise<void> {
@@ -120,16 +117,16 @@ class Enforcing implements NfqEnforcer {
     const filterQueue = { flowQueue, commands: { key: randomInt(1, KEY_COUNT), epoch } }
     if (namespaces === 'own') this.#ownDatapath = this.#openDatapath(filterQueue, undefined)
     this.#filterQueue = filterQueue
-    this.#stopListening = this.#secrets.onChange(() => void this.#handshake.secretsChanged())
-    this.#every(RENEWAL_CHECK_MS, () => void this.#handshake.issuer.renew())
+    this.#handshakes.listen()
+    this.#every(RENEWAL_CHECK_MS, () => void this.#handshakes.renew())
     this.#every(SWEEP_MS, () => this.#sweep())
   }
 
   async stop(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
-    this.#stopListening?.()
+    this.#handshakes.close()
     for (const datapath of this.#datapaths()) datapath.close()
-    for (const contextID of this.#enforced.keys()) this.#handshake.issuer.remove(contextID)
+    for (const contextID of this.#enforced.keys()) this.#handshakes.remove(contextID)
     this.#enforced.clear()
     this.#ownDatapath = undefined
     this.#filterQueue = undefined
@@ -145,7 +142,7 @@ class Enforcing implements NfqEnforcer {
     const { contextID } = pu
     const counters = this.#enforced.get(contextID)?.datapath.pu(contextID)?.counters
     const context = new PUContext(pu, counters ?? new Counters())
-    await this.#handshake.issuer.add(contextID, { puID: context.id, tags: pu.policy.identity })
+    await this.#handshakes.add(contextID, { puID: context.id, tags: pu.policy.identity })
     try {
       // Looked up only now: while the record was signed, the enforcer may have been stopped.
       const enforced = this.#enforced.get(contextID) ?? this.#place(pu)
@@ -153,7 +150,7 @@ class Enforcing implements NfqEnforcer {
       this.#enforced.set(contextID, enforced)
       return { queueNumber: enforced.queueNumber }
     } catch (error) {
-      if (!this.#enforced.has(contextID)) this.#handshake.issuer.remove(contextID)
+      if (!this.#enforced.has(contextID)) this.#handshakes.remove(contextID)
       throw error
     }
   }
@@ -172,9 +169,13 @@ class Enforcing implements NfqEnforcer {
     const enforced = this.#enforced.get(contextID)
     if (!enforced) return
     this.#enforced.delete(contextID)
-    this.#handshake.issuer.remove(contextID)
+    this.#handshakes.remove(contextID)
     if (enforced.datapath === this.#ownDatapath) enforced.datapath.removePU(enforced.queueNumber, contextID)
     else enforced.datapath.close()
+  }
+
+  updateSecrets(suites: readonly SecretSuite[]): Promise<void> {
+    return this.#handshakes.replace(suites)
   }
 
   counters(contextID: string): Readonly<Record<string, number>> {
@@ -182,11 +183,10 @@ class Enforcing implements NfqEnforcer {
   }
 
   stats(): NfqEnforcerStats {
-    const { coldKeys, verifier } = this.#handshake
     const datapaths = this.#datapaths()
     const counters = sums(datapaths.map(datapath => datapath.counters.snapshot()))
     const queue = sums(datapaths.map(datapath => datapath.stats()))
-    return { coldKeys, coldVerifications: verifier.coldVerifications, counters, queue }
+    return { ...this.#handshakes.stats(), counters, queue }
   }
 
   /** Where a new PU's packets are read: a number of its own in this namespace, or a namespace of its own. */
@@ -207,7 +207,7 @@ class Enforcing implements NfqEnforcer {
   #openDatapath(filterQueue: FilterQueue, netns: string | undefined): NamespaceDatapath {
     const { authorization = 'mutual', openQueue } = this.#options
     return new NamespaceDatapath({
-      handshake: this.#handshake,
+      handshakes: this.#handshakes,
       authorization,
       reporter: this.#reporter,
       filterQueue,

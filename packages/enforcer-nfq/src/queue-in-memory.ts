@@ -35,6 +35,8 @@ export interface InMemoryVerdict {
 export interface InMemoryPacketQueue extends PacketQueue {
   /** Calls `onPacket` at once and gives the packet's id. `RangeError` if the queue number is not bound. */
   inject(packet: InjectedPacket): number
+  /** Calls `onLogged` at once. `RangeError` if the group is not bound. */
+  log(group: number, bytes: Uint8Array): void
   /** Every verdict on a packet that waited, oldest first. */
   readonly verdicts: readonly InMemoryVerdict[]
   /** How many packets wait for their verdict. */
@@ -43,21 +45,22 @@ export interface InMemoryPacketQueue extends PacketQueue {
 
 /** A queue of its own world: bound numbers collide with nothing, `netns`, buffer size and `maxPackets` mean nothing. */
 export function openInMemoryPacketQueue(
-  options: Pick<PacketQueueOptions, 'onPacket' | 'onError'>,
+  options: Pick<PacketQueueOptions, 'onPacket' | 'onLogged' | 'onError'>,
 ): InMemoryPacketQueue {
   return new MemoryPacketQueue(options)
 }
 
 class MemoryPacketQueue implements InMemoryPacketQueue {
   readonly verdicts: InMemoryVerdict[] = []
-  readonly #options: Pick<PacketQueueOptions, 'onPacket' | 'onError'>
+  readonly #options: Pick<PacketQueueOptions, 'onPacket' | 'onLogged' | 'onError'>
   /** Ids that wait, by bound queue number. */
   readonly #waiting = new Map<number, Set<number>>()
+  readonly #logGroups = new Set<number>()
   readonly #lastID = new Map<number, number>()
   readonly #stats = { received: 0, verdicts: 0, verdictErrors: 0, truncated: 0, handlerErrors: 0 }
   #isClosed = false
 
-  constructor(options: Pick<PacketQueueOptions, 'onPacket' | 'onError'>) {
+  constructor(options: Pick<PacketQueueOptions, 'onPacket' | 'onLogged' | 'onError'>) {
     this.#options = options
   }
 
@@ -80,6 +83,19 @@ class MemoryPacketQueue implements InMemoryPacketQueue {
     if (!this.#waiting.delete(queueNumber)) {
       throw new KernelError({ op: 'NFQNL_CFG_CMD_UNBIND', errno: 'ENODEV' })
     }
+  }
+
+  bindLog(group: number): void {
+    this.#requireOpen('NFULNL_CFG_CMD_BIND')
+    if (this.#logGroups.has(group)) throw new KernelError({ op: 'NFULNL_CFG_CMD_BIND', errno: 'EBUSY' })
+    this.#logGroups.add(group)
+  }
+
+  log(group: number, bytes: Uint8Array): void {
+    if (!this.#logGroups.has(group)) throw new RangeError(`log group ${group} is not bound: bind it first`)
+    const data = Uint8Array.from([0, ...bytes])
+    this.#options.onLogged?.({ data, offset: 1, length: bytes.length })
+    data.fill(0xff)
   }
 
   inject(packet: InjectedPacket): number {

@@ -23,6 +23,14 @@ export interface QueuedPacket {
   readonly isGso: boolean
 }
 
+/** A packet that the kernel told of. One object is reused for all of them: it holds only during `onLogged`. */
+export interface LoggedPacket {
+  /** Memory in which the packet's beginning lies from `offset`, the first byte of its IP header, for `length` bytes. */
+  readonly data: Uint8Array
+  readonly offset: number
+  readonly length: number
+}
+
 export interface PacketQueueOptions {
   /** Path of the network namespace whose queues are read, `/proc/self/fd/7`; absent: the process's own. */
   readonly netns?: string
@@ -31,6 +39,8 @@ export interface PacketQueueOptions {
    * what is needed. If this throws, a packet that has no verdict yet is dropped.
    */
   readonly onPacket: (packet: QueuedPacket) => void
+  /** Told of packets that the kernel decided on and logged, by what `bindLog` asked for. It must not throw. */
+  readonly onLogged?: (packet: LoggedPacket) => void
   /** Told what went wrong beside the packets, as often as it does: a throw of `onPacket`, a refused verdict, an overrun. */
   readonly onError: (error: unknown) => void
   /** How many packets may wait in each queue, default 4096; the kernel drops what comes beyond. */
@@ -65,6 +75,8 @@ export interface PacketQueue {
   bind(queueNumber: number): void
   /** Gives the number back; packets that wait in it are dropped. Throws `KernelError`, ENODEV if it was not bound. */
   unbind(queueNumber: number): void
+  /** The beginnings of packets that rules log to this NFLOG group arrive from now on. Throws `KernelError`. */
+  bindLog(group: number): void
   /**
    * Decides on a packet. During `onPacket` it joins the batch's one sendto, later it is sent at once; after `close` it
    * does nothing. `mark` becomes the packet's mark. `payload` up to `payloadLength` (default all of it) is the whole IP

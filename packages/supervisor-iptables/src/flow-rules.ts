@@ -47,6 +47,11 @@ export function isACLFlow({ commands }: FilterQueue): Rule {
   return rule`-m connmark --mark ${masked(connectionMark('acl', commands.epoch), CONNECTION_MARK_MASK)}`
 }
 
+/** Tells the enforcer of a packet that the kernel decides on. */
+function logTo({ flowQueue }: FilterQueue): Rule {
+  return rule`-m limit --limit 500/s --limit-burst 500 -j NFLOG --nflog-group ${flowQueue}`
+}
+
 /** A packet that comes back from the queue with a command for the flow's mark. */
 export function isCommand({ commands }: FilterQueue): Rule {
   return rule`-m mark --mark ${masked(keyField(commands), KEY_MASK)}`
@@ -102,9 +107,11 @@ function flowRules(names: ChainNames, filterQueue: FilterQueue, direction: Direc
   const decided = masked(DECIDED_BIT | connectionMark('none', epoch), DECIDED_BIT | EPOCH_MASK)
   const sent = masked(connectionMark('sent', epoch), CONNECTION_MARK_MASK)
   const released = rule`-m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ${HAS_NO_OVERLAY_OPTION}`
+  const refused = rule`-m connmark --mark ${masked(0, DECIDED_BIT)} -m conntrack --ctdir REPLY ${PLAIN_RESET}`
   return [
     rule`-p tcp -m connmark --mark ${decided} -m tcp ! --tcp-flags SYN SYN ${HAS_NO_OVERLAY_OPTION} -j RETURN`,
-    // A reset that is queued beside an unconfirmed conntrack entry is lost.
+    // A reset that is queued beside an unconfirmed conntrack entry is lost: it passes, and the enforcer hears of it.
+    ...(direction === 'in' ? [rule`${refused} ${logTo(filterQueue)}`] : []),
     rule`-m connmark --mark ${masked(0, DECIDED_BIT)} ${PLAIN_RESET} -j RETURN`,
     ...(direction === 'in' ? [rule`-m connmark --mark ${sent} ${released} -g ${names.authorize}`] : []),
     rule`${OPENING_SYN} -j ${direction === 'in' ? names.synIn : names.synOut}`,

@@ -60,6 +60,7 @@ describe('the rules', () => {
   it('pass TCP of decided flows, release SENT, and queue the rest', () => {
     expect(chain(names.flowIn)).toEqual([
       '-p tcp -m connmark --mark 0x1400000/0x7c00000 -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254 -j RETURN',
+      '-m connmark --mark 0x0/0x400000 -m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -m limit --limit 500/s --limit-burst 500 -j NFLOG --nflog-group 4096',
       '-m connmark --mark 0x0/0x400000 -p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
       '-m connmark --mark 0x1200000/0x7f00000 -m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ! --tcp-option 254 -g AUTH',
       '-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j SYN-IN',
@@ -69,7 +70,7 @@ describe('the rules', () => {
     ])
     expect(chain(names.flowOut)).toEqual([
       chain(names.flowIn)[0],
-      chain(names.flowIn)[1],
+      chain(names.flowIn)[2],
       '-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j SYN-OUT',
       ...chain(names.flowIn).slice(-2),
     ])

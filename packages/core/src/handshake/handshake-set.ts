@@ -1,4 +1,5 @@
 import { TriremeError } from '../errors.js'
+import { KeyedQueue } from '../keyed-queue.js'
 import type { SecretSuite } from '../plugin.js'
 import { Handshake, type HandshakeOptions } from './handshake.js'
 import { NULL_MODE_CODE, type Suite, suiteByte, suiteByteOf } from './overlay.js'
@@ -13,21 +14,24 @@ export type HandshakeSetOptions = Pick<HandshakeOptions, 'serverID' | 'now' | 'o
  */
 export class HandshakeSet {
   readonly #options: HandshakeSetOptions
-  /** By the header's byte; the sending one first. */
+  /** By the header's byte. */
   #bySuite: ReadonlyMap<number, Handshake>
+  #sending: Handshake
   readonly #subjects = new Map<string, RecordSubject>()
   readonly #retired = { coldKeys: 0, coldVerifications: 0 }
-  #stopListening: (() => void)[] | undefined
+  readonly #replacements = new KeyedQueue()
+  #stopListening: (() => void) | undefined
 
   /** @throws TriremeError `ERR_SECRET` for no suite, two of one mode and encoding, or null beside another. */
   constructor(suites: readonly SecretSuite[], options: HandshakeSetOptions) {
     this.#options = options
     this.#bySuite = newHandshakes(suites, options)
+    this.#sending = first(this.#bySuite)
   }
 
   /** In which this node's PUs open connections. */
   get sending(): Handshake {
-    return [...this.#bySuite.values()][0]!
+    return this.#sending
   }
 
   /** The handshake of a suite, or undefined where that is not accepted any more. */
@@ -40,8 +44,8 @@ export class HandshakeSet {
     const byte = suiteByteOf(overlay) ?? 0
     const exact = this.#bySuite.get(byte)
     if (exact) return exact
-    const all = [...this.#bySuite.values()]
-    return all.find(({ suite }) => suite.modeCode === byte >>> 4) ?? all[0]!
+    const ofMode = [...this.#bySuite.values()].find(({ suite }) => suite.modeCode === byte >>> 4)
+    return ofMode ?? this.#sending
   }
 
   /** Whether another key than that of `own` signs the PU's records now, or in another suite. */
@@ -86,29 +90,17 @@ export class HandshakeSet {
    * Replaces all suites at one moment, when every PU has its records in the new ones. Changes nothing where it rejects.
    * @throws TriremeError as the constructor and `add` do.
    */
-  async replace(suites: readonly SecretSuite[]): Promise<void> {
-    const next = newHandshakes(suites, this.#options)
-    const issued = new Map<string, RecordSubject>()
-    // A PU may come, change or go while an engine signs.
-    for (let late = this.#missing(issued); late.length > 0; late = this.#missing(issued)) {
-      for (const [contextID, subject] of late) {
-        for (const commit of await prepareAll(next, contextID, subject)) commit()
-        issued.set(contextID, subject)
-      }
-    }
-    for (const contextID of issued.keys()) {
-      if (!this.#subjects.has(contextID)) for (const { issuer } of next.values()) issuer.remove(contextID)
-    }
-    this.#swap(next)
+  replace(suites: readonly SecretSuite[]): Promise<void> {
+    return this.#replacements.run('', () => this.#replaceNow(suites))
   }
 
   /** Follows changes of the secrets themselves, until `close`. */
   listen(): void {
-    this.#stopListening ??= [...this.#bySuite.values()].map(handshake => handshake.listen())
+    this.#stopListening ??= listenTo(this.#bySuite)
   }
 
   close(): void {
-    for (const stop of this.#stopListening ?? []) stop()
+    this.#stopListening?.()
     this.#stopListening = undefined
   }
 
@@ -123,17 +115,60 @@ export class HandshakeSet {
     return total
   }
 
+  async #replaceNow(suites: readonly SecretSuite[]): Promise<void> {
+    const next = newHandshakes(suites, this.#options)
+    // From now on: the new secrets may change, too, while their engines sign.
+    const stopListening = listenTo(next)
+    const issued = new Map<string, RecordSubject>()
+    try {
+      // A PU may come, change or go while an engine signs.
+      while (this.#missing(issued).length > 0) await this.#issueMissing(next, issued)
+    } catch (error) {
+      stopListening()
+      throw error
+    }
+    for (const contextID of issued.keys()) {
+      if (!this.#subjects.has(contextID)) for (const { issuer } of next.values()) issuer.remove(contextID)
+    }
+    this.#swap(next, stopListening)
+  }
+
+  async #issueMissing(
+    next: ReadonlyMap<number, Handshake>,
+    issued: Map<string, RecordSubject>,
+  ): Promise<void> {
+    for (const [contextID, subject] of this.#missing(issued)) {
+      for (const commit of await prepareAll(next, contextID, subject)) commit()
+      issued.set(contextID, subject)
+    }
+  }
+
   #missing(issued: ReadonlyMap<string, RecordSubject>): readonly (readonly [string, RecordSubject])[] {
     return [...this.#subjects].filter(([contextID, subject]) => issued.get(contextID) !== subject)
   }
 
-  #swap(next: ReadonlyMap<number, Handshake>): void {
+  #swap(next: ReadonlyMap<number, Handshake>, stopListening: () => void): void {
     for (const [byte, previous] of this.#bySuite) next.get(byte)?.issuer.inheritOwn(previous.issuer)
     Object.assign(this.#retired, this.stats())
     const isListening = this.#stopListening !== undefined
     this.close()
+    if (isListening) this.#stopListening = stopListening
+    else stopListening()
     this.#bySuite = next
-    if (isListening) this.listen()
+    this.#sending = first(next)
+  }
+}
+
+function first(handshakes: ReadonlyMap<number, Handshake>): Handshake {
+  const [handshake] = handshakes.values()
+  if (!handshake) throw refused('none, expected at least one')
+  return handshake
+}
+
+function listenTo(handshakes: ReadonlyMap<number, Handshake>): () => void {
+  const stops = [...handshakes.values()].map(handshake => handshake.listen())
+  return () => {
+    for (const stop of stops) stop()
   }
 }
 
@@ -143,14 +178,18 @@ function newHandshakes(
 ): ReadonlyMap<number, Handshake> {
   const handshakes = new Map<number, Handshake>()
   for (const { secrets, tokenEngine } of suites) {
+    // Refuses a key that was issued to another node before anybody waits for a record.
+    secrets.signer({ issuer: options.serverID, encoding: tokenEngine.encoding })
     const handshake = new Handshake({ ...options, secrets, engine: tokenEngine })
     const byte = suiteByte(handshake.suite)
     if (handshakes.has(byte)) {
-      throw refused(`two of mode ${secrets.mode} with tokens ${tokenEngine.encoding}, expected every suite once`)
+      throw refused(
+        `two of mode ${secrets.mode} with tokens ${tokenEngine.encoding}, expected every suite once`,
+      )
     }
     handshakes.set(byte, handshake)
   }
-  if (handshakes.size === 0) throw refused('none, expected at least one')
+  first(handshakes)
   const hasNull = [...handshakes.values()].some(({ suite }) => suite.modeCode === NULL_MODE_CODE)
   // Whoever accepts null accepts anybody under any name, and the others would protect nothing.
   if (hasNull && handshakes.size > 1) throw refused('null beside another, expected null alone or not at all')

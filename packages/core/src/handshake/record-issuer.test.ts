@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { RecordClaims, TokenEngine } from '../plugin.js'
 import { manualClock } from '../testing/manual-clock.js'
 import { newTestTokenEngine } from '../testing/test-token-engine.js'
@@ -161,6 +161,33 @@ describe('renewal', () => {
     keyID = 'key-2'
     await issuer.renew(true)
     expect(issuer.current('pu-1')!.keyID).toBe('key-2')
+  })
+
+  it('that is forced while one is under way is followed by another: the first may bear the old certificate', async () => {
+    await issuer.add('pu-1', web)
+    const answers: ((bytes: Uint8Array) => void)[] = []
+    engine.mockIssue(() => new Promise<Uint8Array>(resolve => answers.push(resolve)))
+    clock.advance(60_000)
+    void issuer.renew()
+    const forced = issuer.renew(true)
+    answers[0]!(Buffer.from('signed before the change'))
+    await vi.waitFor(() => expect(answers).toHaveLength(2))
+    answers[1]!(Buffer.from('signed after it'))
+    await forced
+    expect(Buffer.from(issuer.current('pu-1')!.bytes).toString()).toBe('signed after it')
+    expect(answers).toHaveLength(2)
+  })
+
+  it('follows the first record that was being signed when the secrets changed', async () => {
+    const answers: ((bytes: Uint8Array) => void)[] = []
+    engine.mockIssue(() => new Promise<Uint8Array>(resolve => answers.push(resolve)))
+    const added = issuer.add('pu-1', web)
+    await issuer.renew(true)
+    answers[0]!(Buffer.from('old'))
+    await added
+    await vi.waitFor(() => expect(answers).toHaveLength(2))
+    answers[1]!(Buffer.from('new'))
+    await vi.waitFor(() => expect(Buffer.from(issuer.current('pu-1')!.bytes).toString()).toBe('new'))
   })
 
   it('signs again where the key changed while an engine was signing', async () => {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { DropReason } from '../flow.js'
 import type { TokenEngine, VerifiedRecord } from '../plugin.js'
 import { manualClock } from '../testing/manual-clock.js'
@@ -127,6 +127,30 @@ describe('what is remembered', () => {
   })
 })
 
+describe('a record that a handshake under way relies on', () => {
+  it('is judged again after a change of secrets, once for all handshakes', () => {
+    const bytes = record()
+    const peer = cache.verify(bytes) as PeerRecord
+    expect(cache.faultNow(peer)).toBeUndefined()
+    cache.purge()
+    expect([cache.faultNow(peer), cache.faultNow(peer)]).toEqual([undefined, undefined])
+    expect(verifications()).toBe(2)
+    cache.purge()
+    engine.mockVerify(() => 'token')
+    expect([cache.faultNow(peer), cache.faultNow(peer)]).toEqual(['token', 'token'])
+    expect(verifications()).toBe(3)
+  })
+
+  it('is judged by another verifier of the same suite, too, and held while its engine is at work', async () => {
+    const peer = cache.verify(record()) as PeerRecord
+    const next = newCache({ ...engine, verify: async bytes => engine.verify(bytes) })
+    const pending = next.faultNow(peer)
+    expect(pending).toBeInstanceOf(Promise)
+    await pending
+    expect(next.faultNow(peer)).toBeUndefined()
+  })
+})
+
 describe('time', () => {
   it.each([
     ['20 s behind', -20, true],
@@ -151,6 +175,14 @@ describe('time', () => {
     expect(cache.verify(bytes)).toBe('clock')
     expect(cache.faultNow(peer)).toBe('clock')
     expect(verifications()).toBe(1)
+  })
+
+  it('a refusal of the engine by the clock is not remembered: its certificate may begin later', () => {
+    const bytes = Buffer.from('a record')
+    engine.mockVerify(() => 'clock')
+    expect(cache.verify(bytes)).toBe('clock')
+    engine.mockVerify(() => claims())
+    expect(cache.verify(bytes)).toMatchObject({ claims: { puID: 'web' } })
   })
 
   it('a record that is still to come becomes good when its time does, and is verified once', () => {
@@ -253,15 +285,33 @@ describe('an engine that answers later', () => {
     answers.at(-1)!.resolve('token')
   })
 
-  it('is not believed where the secrets changed meanwhile', async () => {
+  it.each([
+    ['good', () => claims(), { claims: { puID: 'web' } }],
+    ['bad', () => 'token' as const, 'token'],
+  ])('is asked again where the secrets changed meanwhile: the record is %s now', async (_, now, expected) => {
     const bytes = Buffer.from('a record')
     const pending = cache.verify(bytes)
     cache.purge()
-    answers[0]!.resolve(claims())
-    expect(await pending).toBe('token')
+    expect(cache.verify(bytes)).toBe(pending)
+    answers[0]!.resolve(now() === 'token' ? claims() : 'token')
+    await vi.waitFor(() => expect(answers).toHaveLength(2))
+    answers[1]!.resolve(now())
+    const answer = await pending
+    if (typeof expected === 'string') expect(answer).toBe(expected)
+    else expect(answer).toMatchObject(expected)
+    expect(cache.verify(bytes)).toEqual(answer)
+    expect(answers).toHaveLength(2)
+  })
+
+  it('and refuses by the clock: those who waited hear it, the next packet asks anew', async () => {
+    const bytes = Buffer.from('a record')
+    const pending = cache.verify(bytes)
+    answers[0]!.resolve('clock')
+    expect(await pending).toBe('clock')
+    expect(cache.verify(bytes)).toBe('clock')
+    await new Promise(resolve => setImmediate(resolve))
     const again = cache.verify(bytes)
-    expect(again).toBeInstanceOf(Promise)
     answers[1]!.resolve(claims())
-    expect(await again).toMatchObject({ claims: {} })
+    expect(await again).toMatchObject({ claims: { puID: 'web' } })
   })
 })

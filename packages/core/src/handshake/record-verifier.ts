@@ -95,7 +95,11 @@ export class RecordVerifierCache {
     return pending
   }
 
-  async #whenAnswered(cold: ColdRecord, answer: Promise<VerifiedRecord | DropReason>) {
+  /** Asks again where the secrets changed meanwhile: neither state of them may answer for the other. */
+  async #whenAnswered(
+    cold: ColdRecord,
+    answer: Promise<VerifiedRecord | DropReason>,
+  ): Promise<PeerRecord | DropReason> {
     try {
       const result = await answer
       if (cold.generation === this.#generation) {

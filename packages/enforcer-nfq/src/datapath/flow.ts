@@ -1,4 +1,4 @@
-import type { HandshakeKeys, OwnRecord, PeerRecord } from '@trireme/core'
+import type { HandshakeKeys, OwnRecord, PeerRecord, Suite } from '@trireme/core'
 import type { PUContext } from './pu-context.js'
 
 /** The server's answer to one SYN, as it went or came. */
@@ -21,11 +21,15 @@ export interface ClientFlow {
   readonly key: string
   readonly id: string
   readonly isn: number
+  /** In which the SYN left, and the answer must come. */
+  readonly suite: Suite
   readonly own: OwnRecord
   readonly overlay: Uint8Array
   readonly h1: Buffer
   stage: 'syn-sent' | 'verified' | 'released' | 'refused'
   answer: Answer | undefined
+  /** Who gave the answer. */
+  peer: PeerRecord | undefined
   /** The ACK's overlay that the answer calls for. */
   ackOverlay: Uint8Array | undefined
   /** One past the highest sequence number that left since the release. */
@@ -40,6 +44,8 @@ export interface ServerFlow {
   readonly key: string
   readonly id: string
   readonly isn: number
+  /** That of the SYN, in which it is answered. */
+  readonly suite: Suite
   readonly h1: Buffer
   readonly peer: PeerRecord
   /** Whether the client is in the same namespace and shares the kernel's connection entry. */

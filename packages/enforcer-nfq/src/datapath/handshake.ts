@@ -10,6 +10,7 @@ import {
   parseAck,
   parseSyn,
   parseSynAck,
+  type Suite,
   type SynOverlay,
   serverMAC,
   sha256,
@@ -36,13 +37,16 @@ import {
 } from './unidentified.js'
 import { ACCEPT, accept, drop, hold, setState, type Verdict } from './verdict.js'
 
-/** Step 1: the client's SYN leaves with the PU's record. A resend carries the same overlay; another ISN is another connection. */
+/**
+ * Step 1: the client's SYN leaves with the PU's record. A resend carries the same overlay, unless the node signs with another key
+ * by now, since peers may have dropped the former; another ISN is another connection.
+ */
 export function sendSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
   const { packet } = arrival
   if (!path.triremeNetworks.contains(packet.destination)) return sendPlainSyn(path, pu, packet)
   const key = packet.flowKey()
   const known = path.flows.client(key)
-  const isResend = known?.isn === packet.sequence && known.pu.contextID === pu.contextID
+  const isResend = known?.isn === packet.sequence && isCurrent(path, known, pu)
   const flow = isResend ? known : newClientFlow(path, pu, packet)
   if (!flow) return drop('clock')
   flow.lastSeenMs = path.now()
@@ -59,16 +63,17 @@ export function sendSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
 export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
   const { packet } = arrival
   if (!packet.hasOverlayOption) return receivePlainSyn(path, pu, arrival)
-  const syn = parseSyn(path.handshake.suite, packet.payload())
+  const { suite, verifier } = path.handshakes.answering(packet.payload())
+  const syn = parseSyn(suite, packet.payload())
   if (typeof syn === 'string') return badSyn(path, pu, packet, syn)
   if (isMisdirected(path, pu, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
-  const peer = path.handshake.verifier.verify(syn.record)
+  const peer = verifier.verify(syn.record)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return badSyn(path, pu, packet, peer)
   const key = packet.flowKey()
   const h1 = sha256(packet.payload())
   const resent = path.flows.servers(key).find(flow => flow.isn === packet.sequence && flow.h1.equals(h1))
-  if (!resent) return admitSyn(path, { pu, arrival, syn, peer, key, h1 })
+  if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, h1 })
   // Its connection exists: a late duplicate, or a replay that would have the kernel open another one.
   if (resent.stage === 'auth') return drop('replay')
   resent.lastSeenMs = path.now()
@@ -115,12 +120,14 @@ export function receiveSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): 
   }
   // The PU's kernel has taken the first answer: another one can only be a replay.
   if (flow.stage === 'released') return drop('state')
-  const synAck = parseSynAck(path.handshake.suite, overlay)
+  const handshake = path.handshakes.of(flow.suite)
+  if (!handshake) return drop('mode')
+  const synAck = parseSynAck(flow.suite, overlay)
   if (typeof synAck === 'string') return drop(synAck)
-  const peer = path.handshake.verifier.verify(synAck.record)
+  const peer = handshake.verifier.verify(synAck.record)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return drop(peer)
-  const keys = path.handshake.keysAsClient(flow.own, peer)
+  const keys = handshake.keysAsClient(flow.own, peer)
   if (!keys) return drop('token')
   const h2 = transcriptHash(flow.h1, synAck.signed)
   if (!macEquals(serverMAC(keys, h2), synAck.mac)) return drop('mac')
@@ -148,6 +155,9 @@ export function sendAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdic
     flow.sentUpTo = end
     return ACCEPT
   }
+  const fault = peerFault(path, flow)
+  if (fault instanceof Promise) return hold(fault)
+  if (fault) return disown(path, flow, packet, fault)
   flow.stage = 'released'
   // What stood here leaves with its next resend, or the two would wait for each other for ever.
   flow.sentUpTo = packet.sequence
@@ -163,7 +173,7 @@ export function receiveAck(path: Path, flows: readonly ServerFlow[], packet: Tcp
   if (!packet.hasOverlayOption) return flows.some(flow => flow.stage === 'auth') ? ACCEPT : drop('state')
   if (packet.isRst || !packet.hasAck) return drop('format')
   const overlay = packet.payload()
-  const ack = parseAck(path.handshake.suite, overlay)
+  const ack = parseAck(path.handshakes.answering(overlay).suite, overlay)
   if (typeof ack === 'string') return drop(ack)
   for (const flow of flows) {
     if (flow.stage === 'auth') {
@@ -179,11 +189,33 @@ export function receiveAck(path: Path, flows: readonly ServerFlow[], packet: Tcp
   return drop('mac')
 }
 
+/** Whether the flow's overlay may be sent again: it is the PU's own, and the node's key is still the one that signed it. */
+function isCurrent(path: Path, flow: ClientFlow, pu: PUContext): boolean {
+  if (flow.pu.contextID !== pu.contextID) return false
+  return flow.stage !== 'syn-sent' || !path.handshakes.isSuperseded(pu.contextID, flow.suite, flow.own)
+}
+
+/** Why the other end's record does not hold now: time passed, or the secrets changed since it was verified. */
+function peerFault(path: Path, flow: ClientFlow | ServerFlow) {
+  const handshake = path.handshakes.of(flow.suite)
+  if (!handshake || !flow.peer) return 'mode'
+  return handshake.verifier.faultNow(flow.peer)
+}
+
+/** Nobody vouches any more for the server whose answer the PU's kernel has taken: its socket hears of a reset. */
+function disown(path: Path, flow: ClientFlow, packet: TcpPacket, reason: DropReason): Verdict {
+  const { pu, peer, key, id } = flow
+  path.reporter.report({ pu, peer, decision: rejected(reason), role: 'client', key, flowID: id })
+  flow.stage = 'refused'
+  return deny(path, pu, packet)
+}
+
 function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow | undefined {
-  const own = path.handshake.issuer.current(pu.contextID)
+  const { suite, issuer } = path.handshakes.sending
+  const own = issuer.current(pu.contextID)
   if (!own) return undefined
-  const overlay = encodeSyn(path.handshake.suite, {
-    nonce: path.handshake.nonce(),
+  const overlay = encodeSyn(suite, {
+    nonce: path.handshakes.sending.nonce(),
     dialledAddress: packet.destination,
     dialledPort: packet.destinationPort,
     record: own.bytes,
@@ -194,11 +226,13 @@ function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow
     key: packet.flowKey(),
     id: flowID(h1),
     isn: packet.sequence,
+    suite,
     own,
     overlay,
     h1,
     stage: 'syn-sent',
     answer: undefined,
+    peer: undefined,
     ackOverlay: undefined,
     sentUpTo: packet.sequence,
     lastSeenMs: path.now(),
@@ -208,6 +242,7 @@ function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow
 interface IncomingSyn {
   readonly pu: PUContext
   readonly arrival: Arrival
+  readonly suite: Suite
   readonly syn: SynOverlay
   readonly peer: PeerRecord
   readonly key: string
@@ -215,11 +250,11 @@ interface IncomingSyn {
 }
 
 function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
-  const { pu, arrival, syn, peer, key, h1 } = incoming
+  const { pu, arrival, suite, syn, peer, key, h1 } = incoming
   const { packet } = arrival
   if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence }))
     return badSyn(path, pu, packet, 'replay')
-  const isOurs = path.handshake.issuer.isOwn(peer.hash)
+  const isOurs = path.handshakes.isOwn(peer.hash)
   if (isOurs && !isLocal(path, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer, packet.destinationPort)
   const id = flowID(h1)
@@ -233,6 +268,7 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
     key,
     id,
     isn: packet.sequence,
+    suite,
     h1,
     peer,
     sharesEntry,
@@ -253,10 +289,11 @@ function answerWithoutFlow(path: Path, arrival: Arrival, key: string): Verdict {
 }
 
 function newAnswer(path: Path, flow: ServerFlow, isn: number): Answer | undefined {
-  const own = path.handshake.issuer.current(flow.pu.contextID)
-  const keys = own && path.handshake.keysAsServer(own, flow.peer)
-  if (!keys) return undefined
-  const overlay = encodeSynAck(path.handshake.suite, path.handshake.nonce(), own.bytes)
+  const handshake = path.handshakes.of(flow.suite)
+  const own = handshake?.issuer.current(flow.pu.contextID)
+  const keys = own && handshake?.keysAsServer(own, flow.peer)
+  if (!handshake || !keys) return undefined
+  const overlay = encodeSynAck(flow.suite, handshake.nonce(), own.bytes)
   const signed = signedPart(overlay)
   const h2 = transcriptHash(flow.h1, signed)
   const mac = serverMAC(keys, h2)
@@ -278,8 +315,9 @@ function admitSynAck(path: Path, incoming: IncomingSynAck): Verdict {
   const decision = decideTransmitter(path, pu, peer, packet.sourcePort)
   path.reporter.report({ pu, peer, decision, role: 'client', key: flow.key, flowID: flow.id })
   if (decision.verdict === 'reject') return refuseSynAck(path, flow, packet)
-  const header = ackHeader(path.handshake.suite)
+  const header = ackHeader(flow.suite)
   flow.answer = answer
+  flow.peer = peer
   flow.ackOverlay = encodeAck(header, clientMAC(answer.keys, answer.h2, answer.mac, header))
   if (flow.stage === 'syn-sent') flow.stage = 'verified'
   return edited(stripOverlay(packet, path.out), accept)
@@ -289,8 +327,12 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
   const { peer, key, id } = flow
-  const late = path.handshake.verifier.faultNow(peer)
-  if (late) return drop(late)
+  const fault = peerFault(path, flow)
+  if (fault instanceof Promise) return hold(fault)
+  if (fault) {
+    path.reporter.report({ pu, peer, decision: rejected(fault), role: 'server', key, flowID: id })
+    return drop(fault)
+  }
   const decision = decideReceiver(pu, peer, packet.destinationPort)
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
   // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.

@@ -129,6 +129,7 @@ describe('an engine that takes its time', () => {
     client.tcp.connect(CLIENT, SERVER)
     await network.runAsync(10)
     server.datapath.close()
+    expect(server.datapath.stats().held).toBe(0)
     for (const answer of release) answer()
     await network.runAsync(10)
     expect(server.datapath.stats().held).toBe(0)

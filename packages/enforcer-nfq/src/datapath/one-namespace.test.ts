@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { tcpPacket } from '../testing/index.js'
 import { appRule, CLIENT, frontend, oneHost, web } from './simulation/scenarios.js'
 
 describe('one namespace', () => {
@@ -44,6 +45,16 @@ describe('one namespace', () => {
       expect(host.tcp.accepted[0]!.received.toString()).toBe(received)
       expect(host.tcp.violations).toEqual([])
     }
+  })
+
+  it('a PU’s answer that belongs to no SYN does not leave without an overlay', async () => {
+    const { network, host } = await oneHost()
+    network.tamper = () => []
+    host.tcp.connect(local(40_000), local(8080))
+    const before = network.sent.length
+    const ends = { source: '127.0.0.1', sourcePort: 8080, destination: '127.0.0.1', destinationPort: 40_000 }
+    host.output(tcpPacket({ ...ends, flags: ['SYN', 'ACK'], sequence: 1, acknowledgement: 2 }))
+    expect(network.sent.length).toBe(before)
   })
 
   it('a client beside the PUs: the server’s ACLs decide', async () => {

@@ -1,4 +1,4 @@
-import type { CompiledNetworks, Handshake } from '@trireme/core'
+import type { CompiledNetworks, HandshakeSet } from '@trireme/core'
 import type { EditFault } from '../packet/seal.js'
 import type { FlowTable } from './flow-table.js'
 import type { LocalAddresses } from './local-addresses.js'
@@ -10,7 +10,7 @@ import { drop, type Verdict } from './verdict.js'
 
 /** All that the steps of a handshake work with in one network namespace. */
 export interface Path {
-  readonly handshake: Handshake
+  readonly handshakes: HandshakeSet
   /** `mutual`: the client's transmitter rules decide over the server, too. */
   readonly authorization: 'mutual' | 'receiver'
   /** Where peers carry an identity: outside, no record is ever sent. */

@@ -162,6 +162,14 @@ describe('step 1: a SYN leaves', () => {
     expect(client.counters('frontend')).toEqual({ 'drop.format': 1 })
   })
 
+  it('nor a reset under our option', async () => {
+    const { network, client } = await twoHosts()
+    client.tcp.connect(CLIENT, SERVER)
+    client.output(forged({ flags: ['RST'], sequence: 1, options: ['overlay'], payload: 'anything' }))
+    client.output(forged({ flags: ['RST'], sequence: 1 }))
+    expect(network.sent.map(kindOf)).toEqual(['syn', 'rst'])
+  })
+
   it('does not leave without a record that is still good', async () => {
     const { network, client } = await twoHosts()
     network.run(180_000)
@@ -202,6 +210,23 @@ describe('steps 5 and 6: MAC_c', () => {
     network.run(1000)
     expect(server.tcp.accepted[0]!.received.toString()).toBe('at last')
     expect(stateAt(client)).toBe('auth')
+  })
+
+  it('is passed again, stripped, to a kernel that had no room for the connection at first', async () => {
+    const { network, client, server } = await twoHosts()
+    const { tcp } = server
+    const receive = tcp.receive.bind(tcp)
+    let ignored = 0
+    tcp.receive = bytes => {
+      if (kindOf(bytes) === 'ack' && ignored++ < 2) return
+      receive(bytes)
+    }
+    client.tcp.connect(CLIENT, SERVER)
+    network.run(500)
+    expect([stateAt(server), tcp.accepted[0]!.state]).toEqual(['auth', 'syn-received'])
+    network.run(5000)
+    expect(tcp.accepted[0]!.state).toBe('established')
+    expect(server.records).toHaveLength(1)
   })
 
   it('a close without a word closes the server, too, also where MAC_c was lost', async () => {

@@ -12,6 +12,13 @@ import {
 } from './message.js'
 import type { MessageWriter } from './message-writer.js'
 import {
+  logCommandMessage,
+  logModeMessage,
+  NFULNL_CFG_CMD_BIND,
+  NFULNL_MSG_PACKET,
+  parseLogged,
+} from './nflog.js'
+import {
   commandMessage,
   flagsMessage,
   NF_DROP,
@@ -48,6 +55,8 @@ export function openKernelQueue(options: PacketQueueOptions): PacketQueue {
 }
 
 const copyRange = 0xffff
+/** Of a logged packet only the headers are of interest. */
+const logCopyRange = 256
 const maxPayload = 0xffff
 
 class KernelPacketQueue implements PacketQueue, BatchHandler {
@@ -55,6 +64,7 @@ class KernelPacketQueue implements PacketQueue, BatchHandler {
   readonly #options: PacketQueueOptions
   readonly #memory: BatchMemory = batchMemory()
   readonly #packet = blankPacket()
+  readonly #logged = { data: new Uint8Array(0) as Uint8Array, offset: 0, length: 0 }
   readonly #verdict: VerdictFields = {
     queue: 0,
     id: 0,
@@ -100,6 +110,12 @@ class KernelPacketQueue implements PacketQueue, BatchHandler {
   unbind(queueNumber: number): void {
     const queue = requireQueueNumber(queueNumber)
     this.#request('NFQNL_CFG_CMD_UNBIND', seq => commandMessage(queue, NFQNL_CFG_CMD_UNBIND, seq))
+  }
+
+  bindLog(group: number): void {
+    const number = requireQueueNumber(group)
+    this.#request('NFULNL_CFG_CMD_BIND', seq => logCommandMessage(number, NFULNL_CFG_CMD_BIND, seq))
+    this.#request('NFULA_CFG_MODE', seq => logModeMessage(number, logCopyRange, seq))
   }
 
   verdict(
@@ -151,6 +167,7 @@ class KernelPacketQueue implements PacketQueue, BatchHandler {
       if (next === 0) return
       const type = messageType(view, at)
       if (type === NFQNL_MSG_PACKET) this.#onPacketMessage(bytes, view, at, next, isCut)
+      else if (type === NFULNL_MSG_PACKET) this.#onLogMessage(bytes, view, at, next)
       else if (type === NLMSG_ERROR) this.#onErrorMessage(view, at, next)
       at = start + (((next - start + 3) >> 2) << 2)
     }
@@ -187,6 +204,13 @@ class KernelPacketQueue implements PacketQueue, BatchHandler {
       this.#report(error)
     }
     this.#currentQueue = -1
+  }
+
+  #onLogMessage(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    const logged = this.#logged
+    if (!parseLogged(view, start, end, logged)) return
+    logged.data = bytes
+    this.#options.onLogged?.(logged)
   }
 
   #onErrorMessage(view: DataView, start: number, end: number): void {

@@ -3,12 +3,14 @@ import {
   DENY_ALL,
   type FlowRecord,
   formatAddress,
-  Handshake,
+  type Handshake,
+  HandshakeSet,
   PACKET_MARK_MASK,
   type PUPolicy,
   type PURuntime,
   pskSecrets,
   refuseCommand,
+  type SecretSuite,
   type Secrets,
   type Tags,
   type TokenEngine,
@@ -39,6 +41,8 @@ export interface SimulatedHostOptions {
   readonly authorization?: 'mutual' | 'receiver'
   /** 32 bytes of this value are the pre-shared key. Default 7. */
   readonly psk?: number
+  /** Instead of `psk` and `engine`: what the node sends, and what it accepts besides. */
+  readonly suites?: readonly SecretSuite[]
   /** Wraps the engine, to make it slow or wrong. */
   readonly engine?: (engine: TokenEngine) => TokenEngine
   readonly showsStateBefore?: boolean
@@ -70,7 +74,7 @@ export class SimulatedHost {
   readonly name: string
   readonly tcp: SimulatedTcp
   readonly datapath: NamespaceDatapath
-  readonly handshake: Handshake
+  readonly handshakes: HandshakeSet
   readonly secrets: Secrets
   readonly records: FlowRecord[] = []
   readonly errors: unknown[] = []
@@ -93,19 +97,19 @@ export class SimulatedHost {
     this.tcp = new SimulatedTcp({ transmit: bytes => this.output(bytes), setTimer: clock.setTimer, firstISN })
     this.secrets = pskSecrets({ key: new Uint8Array(32).fill(psk) })
     const onError = (error: unknown) => void this.errors.push(error)
-    this.handshake = new Handshake({
+    const own = { secrets: this.secrets, tokenEngine: engine(hmacTokenEngine(this.secrets)) }
+    this.handshakes = new HandshakeSet(options.suites ?? [own], {
       serverID: name,
-      engine: engine(hmacTokenEngine(this.secrets)),
-      secrets: this.secrets,
       now: clock.now,
       onError: (_, error) => onError(error),
     })
+    this.handshakes.listen()
     const collector = {
       collectFlowEvent: (record: FlowRecord) => void this.records.push(record),
       collectPUEvent: () => {},
     }
     this.datapath = new NamespaceDatapath({
-      handshake: this.handshake,
+      handshakes: this.handshakes,
       authorization,
       triremeNetworks: compileNetworks(['0.0.0.0/0', '::/0']),
       reporter: new Reporter(collector, clock.now),
@@ -114,6 +118,11 @@ export class SimulatedHost {
       onError,
       openQueue: queueOptions => (this.#queue = openInMemoryPacketQueue(queueOptions)),
     })
+  }
+
+  /** The one in which this node's PUs connect. */
+  get handshake(): Handshake {
+    return this.handshakes.sending
   }
 
   /** Enforces a PU, or changes its policy. */
@@ -128,7 +137,7 @@ export class SimulatedHost {
       isolation: { by: 'cgroup-path', path: pu.id },
     }
     const queue = this.#queues.get(pu.id) ?? FLOW_QUEUE + 1 + this.#queues.size
-    await this.handshake.issuer.add(pu.id, { puID: pu.id, tags: pu.identity })
+    await this.handshakes.add(pu.id, { puID: pu.id, tags: pu.identity })
     const known = this.datapath.pu(pu.id)
     this.datapath.setPU(queue, new PUContext({ contextID: pu.id, runtime, policy }, known?.counters))
     this.#queues.set(pu.id, queue)
@@ -139,7 +148,7 @@ export class SimulatedHost {
   unenforce(id: string): void {
     const queue = this.#queues.get(id)!
     this.#queues.delete(id)
-    this.handshake.issuer.remove(id)
+    this.handshakes.remove(id)
     this.datapath.removePU(queue, id)
   }
 
