@@ -19,31 +19,35 @@ export class DockerEngine {
   readonly namespace: NetworkNamespace
   readonly folder: string
   readonly name: string
-  readonly #flags: readonly string[]
+  #flags: readonly string[] = []
   #process: ChildProcess | undefined
   #logs = ''
 
-  private constructor(namespace: NetworkNamespace, name: string, folder: string, flags: readonly string[]) {
+  private constructor(namespace: NetworkNamespace, name: string, folder: string) {
     this.namespace = namespace
     this.name = name
     this.folder = folder
-    this.#flags = flags
   }
 
   /** Resolves when it answers and has the image. */
   static async start(namespace: NetworkNamespace, flags: readonly string[] = []): Promise<DockerEngine> {
-    const name = uniqueName('engine')
-    const folder = await mkdtemp(join(tmpdir(), `${name}-`))
-    const engine = new DockerEngine(namespace, name, folder, flags)
-    await writeFile(engine.configFile, '{}')
+    const engine = await DockerEngine.prepare(namespace)
     try {
-      await engine.begin()
-      await engine.#importImage()
+      await engine.begin(flags)
+      await engine.importImage()
     } catch (error) {
       await engine.stop()
       throw error
     }
     return engine
+  }
+
+  /** Its folder, and nothing that runs. */
+  static async prepare(namespace: NetworkNamespace): Promise<DockerEngine> {
+    const name = uniqueName('engine')
+    const folder = await mkdtemp(join(tmpdir(), `${name}-`))
+    await writeFile(join(folder, 'daemon.json'), '{}')
+    return new DockerEngine(namespace, name, folder)
   }
 
   get socket(): string {
@@ -67,8 +71,9 @@ export class DockerEngine {
     return this.#logs
   }
 
-  /** Starts the engine, the first time or again. Resolves when it answers. */
-  async begin(): Promise<void> {
+  /** Starts the engine, the first time or again, then with the flags that it had. Resolves when it answers. */
+  async begin(flags = this.#flags): Promise<void> {
+    this.#flags = flags
     // A mount namespace of its own: what it mounts goes with it.
     const [program, ...args] = this.namespace.inside([
       ...['unshare', '--mount', '--propagation', 'private', 'dockerd'],
@@ -134,7 +139,8 @@ export class DockerEngine {
     return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null
   }
 
-  async #importImage(): Promise<void> {
+  /** Makes the image that all containers are of. */
+  async importImage(): Promise<void> {
     const rootfs = join(this.folder, 'rootfs')
     await mkdir(join(rootfs, 'bin'), { recursive: true })
     await mkdir(join(rootfs, 'etc'))

@@ -5,7 +5,7 @@
  * `{ "flow": … }`, `{ "pu": … }`, `{ "problem": … }`; the answer to a line of input is `{ "done": … }`. Input: `{ "policy": … }`
  * applies a policy to all that runs, `{ "resources": true }` asks what the process uses. It ends with its input.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { DEFAULT_TRIREME_NETWORKS, newTrireme, pskSecrets } from '@trireme/core'
@@ -70,14 +70,24 @@ function isolator(namespaces) {
   return { enforcer, supervisor: iptablesSupervisor({ namespaces })({ serverID, filterQueue, networks }) }
 }
 
+/** The folder's own descriptor is gone when it is looked at. */
+function linkOf(descriptor) {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`)
+  } catch {
+    return ''
+  }
+}
+
 async function answer(request) {
   if (request.resources) {
     global.gc?.()
     const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
       .split(' ')
       .filter(Boolean)
-    const files = readdirSync('/proc/self/fd').length
-    return { rss: process.memoryUsage.rss(), files, children: children.length }
+    const files = readdirSync('/proc/self/fd').map(linkOf)
+    const namespaces = files.filter(link => link.startsWith('net:')).length
+    return { rss: process.memoryUsage.rss(), files: files.length, namespaces, children: children.length }
   }
   if (request.list) return monitor.list()
   document = parsePolicy(JSON.stringify(request.policy))

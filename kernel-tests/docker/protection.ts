@@ -22,6 +22,8 @@ export interface Resources {
   readonly rss: number
   /** Open file descriptors. */
   readonly files: number
+  /** Of those, network namespaces. */
+  readonly namespaces: number
   /** Child processes. */
   readonly children: number
 }
@@ -40,7 +42,10 @@ export interface ProtectionOptions {
   /** Differs from the one before on the same engine. Default 0. */
   readonly generation?: number
   /** What of the monitor's options is plain data. */
-  readonly monitor?: Pick<DockerMonitorOptions, 'gateSocket' | 'syncAtStart' | 'killContainerOnError'>
+  readonly monitor?: Pick<
+    DockerMonitorOptions,
+    'engine' | 'tls' | 'gateSocket' | 'syncAtStart' | 'killContainerOnError'
+  >
   readonly serverID?: string
   /** Whether containers in the host's network are enforced. Default false. */
   readonly hostNetwork?: boolean

@@ -37,6 +37,7 @@ it('enforces one after another, and 20 at once', async () => {
   expect(protection.problems).toEqual([])
 }, 180_000)
 
+// After the one above, so that code and heap are warm when memory is looked at.
 it('starts and removes 100 containers, the engine starting anew in the middle', async () => {
   await settled()
   const before = await protection.resources()
@@ -44,7 +45,7 @@ it('starts and removes 100 containers, the engine starting anew in the middle', 
   const ids = await startMany(MANY / 2)
   await engine.end()
   await engine.begin()
-  for (const id of ids) await protection.until(id, 'stop')
+  await settled()
   ids.push(...(await startMany(MANY / 2)))
   const running = ids.slice(MANY / 2)
   for (const id of running) await protection.until(id, 'start')
@@ -58,7 +59,9 @@ it('starts and removes 100 containers, the engine starting anew in the middle', 
   for (const id of ids) await protection.until(id, 'destroy')
   await settled()
   const after = await protection.resources()
-  expect(after.files).toBeLessThanOrEqual(before.files + 2)
+  expect(after.namespaces).toBe(0)
+  // A few idle connections to the engine stay open.
+  expect(after.files).toBeLessThanOrEqual(before.files + 4)
   expect(after.children).toBe(before.children)
   expect((after.rss - before.rss) / MEGABYTE).toBeLessThan(20)
   expect(await rulesSnapshot(engine.namespace)).toBe(rulesBefore)
@@ -84,10 +87,14 @@ async function removeAll(): Promise<void> {
 }
 
 async function settled(): Promise<Resources> {
-  return eventually('nothing is enforced', async () => {
-    const { length } = await protection.list()
-    return length === 0 ? protection.resources() : undefined
-  })
+  return eventually(
+    'nothing is enforced',
+    async () => {
+      const { length } = await protection.list()
+      return length === 0 ? protection.resources() : undefined
+    },
+    { timeoutMs: 60_000 },
+  )
 }
 
 /** Milliseconds from the engine's word that the container has started until it is enforced. */

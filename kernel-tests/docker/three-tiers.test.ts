@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NetworkNamespace } from '../harness/network-namespace.js'
 import { rulesSnapshot } from '../harness/rules-snapshot.js'
 import { Teardown } from '../harness/teardown.js'
+import { uniqueName } from '../harness/unique-name.js'
 import { DockerEngine } from './docker-engine.js'
 import { Protection } from './protection.js'
 
@@ -21,6 +22,9 @@ const rule = (from: Tier, to: Tier) => ({
 const POLICY = { default: 'deny', rules: [rule('frontend', 'backend'), rule('backend', 'database')] }
 const NEW_POLICY = { default: 'deny', rules: [rule('frontend', 'database'), rule('database', 'database')] }
 
+/** The rules that a daemon leaves behind are the next one's by its name. */
+const SERVER_ID = uniqueName('tiers')
+
 const teardown = new Teardown()
 let engine: DockerEngine
 let protection: Protection
@@ -30,7 +34,7 @@ const addresses = new Map<Tier, string>()
 beforeAll(async () => {
   const namespace = teardown.own(await NetworkNamespace.make('tiers'))
   engine = teardown.own(await DockerEngine.start(namespace))
-  protection = teardown.own(await Protection.start(engine, { policy: POLICY }))
+  protection = teardown.own(await Protection.start(engine, { serverID: SERVER_ID, policy: POLICY }))
   rulesBefore = await rulesSnapshot(namespace)
   for (const tier of TIERS) {
     const id = await engine.run(
@@ -48,7 +52,7 @@ async function probe(): Promise<Matrix> {
   const probes = TIERS.map(async from => {
     const reached: Tier[] = []
     for (const to of TIERS) {
-      const argv = ['nc', '-w', '3', addresses.get(to)!, String(PORT)]
+      const argv = ['timeout', '5', 'nc', '-w', '3', addresses.get(to)!, String(PORT)]
       const { stdout } = await engine.docker('exec', from, ...argv)
       if (stdout === `I am ${to}\n`) reached.push(to)
     }
@@ -80,6 +84,15 @@ describe('three tiers by their labels', () => {
     expect(rulesBefore).not.toMatch(/TRI/)
     expect(protection.problems).toEqual([])
   })
+
+  it('stay enforced while the daemon is away, and are reached again when it is back', async () => {
+    await protection.stop()
+    expect(await probe()).toEqual({ frontend: [], backend: [], database: [] })
+    protection = teardown.own(
+      await Protection.start(engine, { serverID: SERVER_ID, policy: POLICY, generation: 1 }),
+    )
+    expect(await probe()).toEqual({ frontend: ['backend'], backend: ['database'], database: [] })
+  }, 120_000)
 
   it('are told about in flow records', async () => {
     const denied = protection.flows.find(({ verdict }) => verdict === 'reject')

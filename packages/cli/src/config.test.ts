@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DEFAULT_TRIREME_NETWORKS, TriremeError } from '@trireme/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadConfig, readPSK } from './config.js'
+import { readPSK } from './auth/read-secret-file.js'
+import { loadConfig } from './config.js'
 
 let folder: string
 beforeAll(async () => {
@@ -73,6 +74,31 @@ policy: /etc/policy.yaml
     })
   })
 
+  it('reads every way to authenticate, and what is accepted besides', async () => {
+    const at = (name: string) => join(folder, name)
+    const authOf = async (auth: string) =>
+      (await configOf(MINIMAL.replace('{ psk: { file: ./psk } }', auth))).auth
+    expect(await authOf('{ pki: { key: k, cert: c, ca: a }, accept: [{ psk: { file: p } }] }')).toEqual({
+      pki: { key: at('k'), cert: at('c'), ca: at('a') },
+      accept: [{ psk: { file: at('p') } }],
+    })
+    expect(await authOf('{ prepopulated: { key: k, cert: c, ca: a, peers: { host-b: b } } }')).toEqual({
+      prepopulated: { key: at('k'), cert: at('c'), ca: at('a'), peers: { 'host-b': at('b') } },
+    })
+    expect(await authOf('{ compact: { key: k, statement: s, ca: a } }')).toEqual({
+      compact: { key: at('k'), statement: at('s'), ca: at('a') },
+    })
+    for (const word of ['null', '"null"']) {
+      expect(await authOf(`{ ${word}: { allow: true } }`)).toEqual({ null: { allow: true } })
+    }
+    expect(
+      await authOf('{ psk: { file: new }, accept: [{ psk: { file: old } }, { psk: { file: older } }] }'),
+    ).toEqual({
+      psk: { file: at('new') },
+      accept: [{ psk: { file: at('old') } }, { psk: { file: at('older') } }],
+    })
+  })
+
   it('takes a server ID as its text', async () => {
     expect((await configOf(MINIMAL.replace('host-a', '007'))).serverID).toBe('007')
   })
@@ -94,8 +120,51 @@ policy: /etc/policy.yaml
     ['an unknown key', withLine('tokns: jwt'), 'config.yaml:4: tokns: unknown key, expected one of serverID'],
     [
       'an unknown way to authenticate',
-      withLine('').replace('psk', 'pki'),
-      'config.yaml:2: auth.pki: unknown key, expected psk',
+      withLine('').replace('psk', 'kerberos'),
+      'config.yaml:2: auth.kerberos: unknown key, expected one of psk, pki',
+    ],
+    [
+      'two ways to authenticate at once',
+      MINIMAL.replace('./psk }', './psk }, compact: { key: k, statement: s, ca: c }'),
+      'config.yaml:2: auth: a map, expected exactly one of psk, pki, prepopulated, compact, null',
+    ],
+    [
+      'no way to authenticate',
+      MINIMAL.replace('psk: { file: ./psk }', ''),
+      'config.yaml:2: auth: an empty map, expected exactly one of psk',
+    ],
+    [
+      'null without a word',
+      MINIMAL.replace('psk: { file: ./psk }', 'null: { allow: false }'),
+      'config.yaml:2: auth.null.allow: a value that is not shown here, expected true',
+    ],
+    [
+      'a key file without its certificate',
+      MINIMAL.replace('psk: { file: ./psk }', 'pki: { key: k, ca: c }'),
+      'config.yaml:2: auth.pki.cert: missing, expected a path',
+    ],
+    [
+      'certificates handed out to nobody',
+      MINIMAL.replace('psk: { file: ./psk }', 'prepopulated: { key: k, cert: c, ca: c }'),
+      'config.yaml:2: auth.prepopulated.peers: missing, expected a map from server IDs',
+    ],
+    [
+      'null accepted beside another',
+      MINIMAL.replace('./psk }', './psk }, accept: [{ null: { allow: true } }]'),
+      'config.yaml:2: auth.accept[0].null: unknown key, expected one of psk, pki, prepopulated, compact',
+    ],
+    [
+      'anything accepted beside null',
+      MINIMAL.replace('psk: { file: ./psk }', 'null: { allow: true }, accept: [{ psk: { file: p } }]'),
+      'config.yaml:2: auth.accept: a list, expected nothing accepted beside null',
+    ],
+    [
+      'two node keys of one mode',
+      MINIMAL.replace(
+        'psk: { file: ./psk }',
+        'pki: { key: k, cert: c, ca: a }, accept: [{ pki: { key: l, cert: d, ca: b } }]',
+      ),
+      'config.yaml:2: auth.accept[0]: a map, expected pki once: several authorities go into one ca file',
     ],
     [
       'an unknown monitor',

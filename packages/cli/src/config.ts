@@ -1,8 +1,8 @@
-import { constants, type FileHandle, open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { DEFAULT_TRIREME_NETWORKS, MIN_PSK_BYTES, TriremeError } from '@trireme/core'
+import { DEFAULT_TRIREME_NETWORKS } from '@trireme/core'
 import { listOf, networkSchema, parseYAML, readTextFile, strictMap } from '@trireme/policy-file/yaml'
 import { z } from 'zod'
+import { type AuthConfig, authSchema } from './auth/auth-config.js'
 
 /** The daemon's configuration: checked, complete, every path absolute. Holds no secret. */
 export interface Config {
@@ -11,8 +11,8 @@ export interface Config {
   /** The control socket. */
   readonly socket: string
   readonly stateDir: string
-  /** `readPSK` reads the file. */
-  readonly auth: { readonly psk: { readonly file: string } }
+  /** `loadSecrets` reads the files. */
+  readonly auth: AuthConfig
   readonly tokens: 'binary' | 'jwt'
   readonly authorization: 'mutual' | 'receiver'
   /** CIDRs in which peers are expected to carry an identity. */
@@ -55,7 +55,7 @@ function configSchema(folder: string): z.ZodType<Config> {
       })
       .optional(),
     stateDir: path.optional(),
-    auth: strictMap({ psk: strictMap({ file: path }) }),
+    auth: authSchema(path),
     tokens: z.enum(['binary', 'jwt'], { error: 'binary or jwt' }).default('binary'),
     authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),
     networks: listOf(networkSchema, 'a list of CIDRs').default([...DEFAULT_TRIREME_NETWORKS]),
@@ -67,47 +67,4 @@ function configSchema(folder: string): z.ZodType<Config> {
     socket: config.socket ?? `/run/trireme/${config.serverID}.sock`,
     stateDir: config.stateDir ?? `/var/lib/trireme/${config.serverID}`,
   }))
-}
-
-/**
- * The pre-shared key in a file: its bytes less one trailing newline.
- * @throws TriremeError `ERR_CONFIG`, which never shows the key, for a file that cannot be read, is no regular file, may be
- * read or written by others than its owner, or holds fewer than 16 bytes.
- */
-export async function readPSK(path: string): Promise<Uint8Array> {
-  // Without O_NONBLOCK opening a named pipe would wait for a writer.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(cause => {
-    throw pskError(path, (cause as NodeJS.ErrnoException).code ?? 'unreadable', 'a readable file', cause)
-  })
-  try {
-    await checkPermissions(file, path)
-    const bytes = await file.readFile()
-    const psk = bytes.at(-1) === NEWLINE ? bytes.subarray(0, -1) : bytes
-    if (psk.length >= MIN_PSK_BYTES) return psk
-    throw pskError(
-      path,
-      `${psk.length} bytes`,
-      `at least ${MIN_PSK_BYTES}, not counting one newline at the end`,
-    )
-  } finally {
-    await file.close()
-  }
-}
-
-const NEWLINE = 0x0a
-
-async function checkPermissions(file: FileHandle, path: string): Promise<void> {
-  const stat = await file.stat()
-  if (!stat.isFile()) throw pskError(path, 'not a regular file', 'a regular file')
-  const mode = stat.mode & 0o777
-  if ((mode & 0o077) === 0) return
-  throw pskError(
-    path,
-    `mode ${mode.toString(8).padStart(4, '0')}`,
-    `a file for its owner alone: chmod 600 ${path}`,
-  )
-}
-
-function pskError(path: string, found: string, expected: string, cause?: unknown): TriremeError {
-  return new TriremeError('ERR_CONFIG', `auth.psk.file: ${path}: ${found}, expected ${expected}`, { cause })
 }

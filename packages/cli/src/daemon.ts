@@ -1,7 +1,10 @@
-import { type LinuxTrireme, newPSKTriremeWithLinuxMonitor } from '@trireme/configurator'
+import { type LinuxTrireme, newTriremeWithLinuxMonitor } from '@trireme/configurator'
 import { type AggregatingCollector, aggregatingCollector, runAll } from '@trireme/core'
 import { loadPolicyFile, policyFileResolver } from '@trireme/policy-file'
-import { type Config, readPSK } from './config.js'
+import { describeAuth } from './auth/describe-auth.js'
+import { type LoadedAuth, loadSecrets } from './auth/load-secrets.js'
+import { SecretsInUse } from './auth/secrets-in-use.js'
+import { type Config, loadConfig } from './config.js'
 import { type ControlSocket, openControlSocket } from './control/control-socket.js'
 import { claimState, removeState } from './daemon-state.js'
 import { FlowLog } from './flow-log.js'
@@ -14,6 +17,8 @@ import { statusReport } from './status-report.js'
 export interface Daemon {
   /** Settles when the daemon was asked over its socket to uninstall itself and has done so, or could not. */
   readonly uninstalled: Promise<void>
+  /** Reads the configured secrets again and puts them in force, as `trireme keys rotate` does. */
+  rotate(): Promise<LoadedAuth>
   /** Stops; PUs stay enforced, and their new connections wait for the next daemon. */
   stop(): Promise<void>
 }
@@ -24,25 +29,27 @@ interface Parts extends LinuxTrireme {
   readonly flows: FlowLog
   readonly collector: AggregatingCollector
   readonly problems: Problems
+  readonly auth: SecretsInUse
 }
 
 /**
- * Enforces by a configuration until it is stopped. A start that fails takes back what it began; what an earlier daemon left
+ * Enforces by a configuration file until it is stopped. A start that fails takes back what it began; what an earlier daemon left
  * enforced stays so.
  * @throws what `exitStatusOf` tells apart.
  */
-export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
+export async function startDaemon(configFile: string, log: Log): Promise<Daemon> {
+  const config = await loadConfig(configFile)
   const document = await loadPolicyFile(config.policy)
-  const key = await readPSK(config.auth.psk.file)
+  const auth = await loadSecrets(config.auth, config.serverID)
   const socket = await openControlSocket(config.socket)
   try {
     const { generation } = await claimState(config.stateDir)
     const { serverID, authorization } = config
     const resolver = policyFileResolver({ document, authorization, serverID })
-    const parts = await compose({ config, key, resolver, generation }, log)
+    const parts = await compose({ config, configFile, auth, resolver, generation }, log)
     await startParts(parts, generation === 1)
     const daemon = serve(parts, socket)
-    log.info(`${serverID} is ready on ${config.socket}`)
+    log.info(`${serverID} is ready on ${config.socket}: ${describeAuth(auth)}`)
     return daemon
   } catch (error) {
     await runAll([() => Promise.reject(error), () => socket.close()])
@@ -52,23 +59,26 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
 
 interface Ingredients {
   readonly config: Config
-  readonly key: Uint8Array
+  readonly configFile: string
+  readonly auth: LoadedAuth
   readonly resolver: ReturnType<typeof policyFileResolver>
   readonly generation: number
 }
 
-async function compose({ config, ...ingredients }: Ingredients, log: Log): Promise<Parts> {
+async function compose({ config, configFile, auth, ...ingredients }: Ingredients, log: Log): Promise<Parts> {
   const problems = new Problems(log)
   const flows = new FlowLog({ onPUEvent: record => logPUEvent(log, record) })
   const collector = aggregatingCollector(flows)
   const { serverID, tokens, authorization, networks, excludedNetworks, stateDir } = config
-  const linux = await newPSKTriremeWithLinuxMonitor({
+  const linux = await newTriremeWithLinuxMonitor({
     ...{ serverID, tokens, authorization, networks, excludedNetworks, stateDir, collector },
     ...ingredients,
+    secrets: auth.secrets,
     onProblem: problem => problems.add(problem),
     onError: limited(error => log.error(`enforcer: ${String(error)}`)),
   })
-  return { ...linux, config, flows, collector, problems }
+  const inUse = new SecretsInUse(auth, { config, configFile, log, update: linux.updateSecrets })
+  return { ...linux, config, flows, collector, problems, auth: inUse }
 }
 
 /** @param isFirst nothing was enforced before, so a start that fails has nothing to leave in force. */
@@ -89,7 +99,7 @@ async function startParts({ config, trireme, monitor, problems }: Parts, isFirst
 }
 
 function serve(parts: Parts, socket: ControlSocket): Daemon {
-  const { monitor, flows, collector, trireme } = parts
+  const { monitor, flows, collector, trireme, auth } = parts
   let settle: (outcome: Promise<void>) => void
   const uninstalled = new Promise<void>(resolve => {
     settle = resolve
@@ -100,6 +110,7 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
     run: request => monitor.run(request),
     status: () => statusReport(parts),
     flows: reading => flows.read(reading),
+    rotate: () => auth.rotate(),
     uninstall: () => {
       const outcome = uninstall(parts)
       settle(outcome)
@@ -114,7 +125,7 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
       () => monitor.stop(),
       () => trireme.stop(),
     ])
-  return { uninstalled, stop }
+  return { uninstalled, rotate: () => auth.rotate(), stop }
 }
 
 /** Rules go before the queues that they feed. */

@@ -1,5 +1,13 @@
-import { type EnforcementMode, formatTag, type PUInfo, type PUKind, type Trireme } from '@trireme/core'
+import {
+  type AuthMode,
+  type EnforcementMode,
+  formatTag,
+  type PUInfo,
+  type PUKind,
+  type Trireme,
+} from '@trireme/core'
 import type { NfqEnforcer } from '@trireme/enforcer-nfq'
+import type { SecretsInUse } from './auth/secrets-in-use.js'
 import type { Config } from './config.js'
 import type { FlowLog } from './flow-log.js'
 import { formatPortRange } from './port-range.js'
@@ -26,8 +34,12 @@ export interface PUStatus {
 export interface StatusReport {
   readonly serverID: string
   readonly version: string
-  /** How nodes prove their identities' origin: `psk`. */
-  readonly mode: string
+  /** How this node proves its identities' origin: `psk`, `pki`, `pki-prepopulated`, `compact-pki` or `null`. */
+  readonly mode: AuthMode
+  /** Of the key with which it does. */
+  readonly keyID: string
+  /** What it accepts of others besides: another pre-shared key is another `psk`. */
+  readonly accepts: readonly AuthMode[]
   /** How identities are encoded: `binary` or `jwt`. */
   readonly tokens: string
   readonly authorization: 'mutual' | 'receiver'
@@ -41,6 +53,7 @@ export interface StatusReport {
 /** What a status report is made of. */
 export interface StatusSources {
   readonly config: Config
+  readonly auth: SecretsInUse
   readonly trireme: Trireme
   readonly enforcer: NfqEnforcer
   readonly flows: FlowLog
@@ -48,13 +61,16 @@ export interface StatusSources {
 }
 
 /** The daemon's state as it is now. */
-export function statusReport({ config, trireme, enforcer, flows, problems }: StatusSources): StatusReport {
+export function statusReport(sources: StatusSources): StatusReport {
+  const { config, auth, trireme, enforcer, flows, problems } = sources
   const { serverID, tokens, authorization } = config
   const queue = Object.entries(enforcer.stats().queue).map(([name, count]) => [`queue ${name}`, count])
   return {
     serverID,
     version: VERSION,
-    mode: 'psk',
+    mode: auth.current.mode,
+    keyID: auth.current.keyID,
+    accepts: auth.current.accepts,
     tokens,
     authorization,
     pus: trireme.puInfos().map(pu => puStatus(pu, enforcer.counters(pu.contextID))),

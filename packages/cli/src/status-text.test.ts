@@ -6,6 +6,8 @@ const REPORT: StatusReport = {
   serverID: 'host-a',
   version: '1.2.3',
   mode: 'psk',
+  keyID: '0123456789abcdef',
+  accepts: [],
   tokens: 'binary',
   authorization: 'mutual',
   pus: [],
@@ -16,13 +18,26 @@ const REPORT: StatusReport = {
 it('shows a daemon without PUs', () => {
   expect(statusText(REPORT)).toBe(
     [
-      'host-a is ready: trireme 1.2.3, mode psk, tokens binary, authorization mutual',
+      'host-a is ready: trireme 1.2.3, mode psk (key ID 0123456789abcdef), tokens binary, authorization mutual',
       'note: any holder of the pre-shared key can claim any identity',
       'flows: none yet',
       'no PUs',
       '',
     ].join('\n'),
   )
+})
+
+it('shows what is accepted besides, and what that means', () => {
+  const notes = (report: Partial<StatusReport>) =>
+    statusText({ ...REPORT, ...report })
+      .split('\n')
+      .slice(0, 2)
+  expect(notes({ mode: 'pki', accepts: ['psk'] })).toEqual([
+    'host-a is ready: trireme 1.2.3, mode pki (key ID 0123456789abcdef; accepts psk), tokens binary, authorization mutual',
+    'note: any holder of the pre-shared key can claim any identity',
+  ])
+  expect(notes({ mode: 'pki' })[1]).toBe('flows: none yet')
+  expect(notes({ mode: 'null' })[1]).toBe('note: nobody is authenticated: anyone can claim any identity')
 })
 
 it('shows PUs in columns, and problems', () => {

@@ -1,3 +1,4 @@
+import { describeAuth } from './auth/describe-auth.js'
 import { printable } from './printable.js'
 import type { PUStatus, StatusReport } from './status-report.js'
 
@@ -5,15 +6,23 @@ const HEADINGS = ['ID', 'NAME', 'KIND', 'PID', 'MODE', 'TAGS', 'PORTS', 'COUNTER
 
 /** A status report for people. */
 export function statusText(report: StatusReport): string {
-  const { serverID, version, mode, tokens, authorization, pus, counters, problems } = report
+  const { serverID, version, tokens, authorization, pus, counters, problems } = report
   const lines = [
-    `${serverID} is ready: trireme ${version}, mode ${mode}, tokens ${tokens}, authorization ${authorization}`,
-    ...(mode === 'psk' ? ['note: any holder of the pre-shared key can claim any identity'] : []),
+    `${serverID} is ready: trireme ${version}, mode ${describeAuth(report)}, tokens ${tokens}, authorization ${authorization}`,
+    ...warnings(report),
     ...problems.map(problem => `problem: ${problem}`),
     `flows: ${countersText(counters) || 'none yet'}`,
     ...(pus.length === 0 ? ['no PUs'] : table([HEADINGS, ...pus.map(cells)])),
   ]
   return lines.map(line => `${printable(line)}\n`).join('')
+}
+
+function warnings({ mode, accepts }: StatusReport): readonly string[] {
+  const isPSK = mode === 'psk' || accepts.includes('psk')
+  return [
+    ...(isPSK ? ['note: any holder of the pre-shared key can claim any identity'] : []),
+    ...(mode === 'null' ? ['note: nobody is authenticated: anyone can claim any identity'] : []),
+  ]
 }
 
 function cells(pu: PUStatus): readonly string[] {

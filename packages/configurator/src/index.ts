@@ -21,8 +21,14 @@
  */
 
 export {
+  type LinuxOptions,
+  type LinuxPresetOptions,
   type LinuxTrireme,
+  newPKITriremeWithLinuxMonitor,
   newPSKTriremeWithLinuxMonitor,
+  newTriremeWithLinuxMonitor,
+  type PKILinuxOptions,
+  type PKILinuxTrireme,
   type PresetOptions,
   type PSKLinuxOptions,
 } from './presets.js'

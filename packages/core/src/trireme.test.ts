@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { PUPolicy } from './policy.js'
 import type { PUEvent } from './pu.js'
+import { newTestIsolator, newTestPolicyResolver, newTestSecrets } from './testing/plugin-doubles.js'
 import { testPolicy, testRuntime } from './testing/sample-data.js'
+import { newTestTokenEngine } from './testing/test-token-engine.js'
 import { ALLOW_ALL, newRunningStage, newStartedStage, PUSHED, RESOLVED } from './trireme.fixture.js'
 import { newTrireme } from './trireme.js'
 
@@ -152,6 +154,34 @@ describe('updatePolicy', () => {
     expect(steps()).toEqual(['hear start'])
     expect(events()).toEqual(['start', 'update', 'forcestop'])
     expect(trireme.puInfos()).toMatchObject([{ policy: RESOLVED }])
+  })
+})
+
+describe('updateSecrets', () => {
+  const suites = [{ secrets: newTestSecrets(), tokenEngine: newTestTokenEngine() }]
+
+  it('reaches every enforcer once, and tells what one of them says', async () => {
+    const shared = newTestIsolator()
+    const other = newTestIsolator()
+    const isolators = { 'linux-process': shared, container: shared, 'user-session': other }
+    const trireme = newTrireme({ serverID: 'host-a', resolver: newTestPolicyResolver(), isolators })
+    await trireme.updateSecrets(suites)
+    for (const { enforcer } of [shared, other]) {
+      expect(enforcer.calls).toEqual([{ method: 'updateSecrets', args: [suites] }])
+    }
+    const refusal = new Error('too large')
+    shared.enforcer.mockUpdateSecrets(() => Promise.reject(refusal))
+    await expect(trireme.updateSecrets(suites)).rejects.toBe(refusal)
+    expect(other.enforcer.calls).toHaveLength(2)
+  })
+
+  it('changes nothing where an enforcer cannot', async () => {
+    const able = newTestIsolator()
+    const { updateSecrets: _, ...enforcer } = newTestIsolator().enforcer
+    const isolators = { 'linux-process': able, container: { ...newTestIsolator(), enforcer } }
+    const trireme = newTrireme({ serverID: 'host-a', resolver: newTestPolicyResolver(), isolators })
+    await expect(trireme.updateSecrets(suites)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED_KIND' })
+    expect(able.enforcer.calls).toEqual([])
   })
 })
 

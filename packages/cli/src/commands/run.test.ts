@@ -27,6 +27,9 @@ beforeEach(async () => {
       throw new Error('not asked')
     },
     flows: async function* () {},
+    rotate: () => {
+      throw new Error('not asked')
+    },
     uninstall: async () => {},
   })
 })

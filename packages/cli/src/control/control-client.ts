@@ -58,8 +58,10 @@ async function send(control: ControlRequest, signal?: AbortSignal): Promise<Inco
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) },
   })
   const response = await answerTo(outgoing, content, socket)
-  if ((response.statusCode ?? 500) < 400) return response
-  throw new CommandFailure(EXIT.environment, problemOf(await text(response), socket))
+  const { statusCode = 500 } = response
+  if (statusCode < 400) return response
+  const exitStatus = statusCode === 400 ? EXIT.badInput : EXIT.environment
+  throw new CommandFailure(exitStatus, problemOf(await text(response), socket))
 }
 
 function answerTo(

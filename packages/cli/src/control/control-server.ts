@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { TriremeError } from '@trireme/core'
 import type { RunRequest } from '@trireme/monitor-linux-cgroup'
+import type { LoadedAuth } from '../auth/load-secrets.js'
 import { messageOf } from '../failure.js'
 import type { FlowReading } from '../flow-log.js'
 import type { StatusReport } from '../status-report.js'
@@ -16,6 +17,8 @@ export interface ControlHandlers {
   status(): StatusReport
   /** JSON texts of whole lines. */
   flows(reading: FlowReading): AsyncIterable<string>
+  /** Reads the configured secrets again and puts them in force, or throws and changes nothing. */
+  rotate(): Promise<LoadedAuth>
   /** The daemon ends after the answer. */
   uninstall(): Promise<void>
 }
@@ -44,6 +47,12 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
     GET: async ({ response }, handlers) => answer(response, 200, handlers.status()),
   },
   '/v1/flows': { GET: streamFlows },
+  '/v1/secrets': {
+    POST: async ({ response }, handlers) => {
+      const { mode, keyID, accepts } = await handlers.rotate()
+      answer(response, 200, { mode, keyID, accepts })
+    },
+  },
   '/v1/uninstall': {
     POST: async ({ response }, handlers) => {
       await handlers.uninstall()
@@ -58,6 +67,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
  * - `POST /v1/pus` with a `RunBody` → 201 `{ contextID }`
  * - `GET /v1/status` → 200 `StatusReport`
  * - `GET /v1/flows[?follow=1]` → 200, one `FlowJSON` a line
+ * - `POST /v1/secrets` → 200 `{ mode, keyID, accepts }`, when the secrets that were read again are in force
  * - `POST /v1/uninstall` → 200 `{}`
  *
  * @param handlers undefined while the daemon is not ready: every request gets 503 then.

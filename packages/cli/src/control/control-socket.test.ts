@@ -2,6 +2,7 @@ import { link, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { nullSecrets } from '@trireme/core'
 import type { RunRequest } from '@trireme/monitor-linux-cgroup'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FlowLog } from '../flow-log.js'
@@ -27,6 +28,12 @@ const handlers = (): ControlHandlers => ({
   },
   status: () => status,
   flows: reading => flows.read(reading),
+  rotate: async () => ({
+    secrets: [nullSecrets({ allow: true })],
+    mode: 'psk',
+    keyID: '0a',
+    accepts: ['pki'],
+  }),
   uninstall: async () => {},
 })
 
@@ -74,6 +81,12 @@ describe('the control socket', () => {
     await expect(getStatus()).rejects.toMatchObject({ exitStatus: 3, message: /not ready/ })
     socket.serve(handlers())
     expect(await getStatus()).toEqual(status)
+  })
+
+  it('has the secrets read again, and answers without them', async () => {
+    socket.serve(handlers())
+    const answer = await askDaemon({ socket: path, method: 'POST', path: '/v1/secrets' })
+    expect(answer).toEqual({ mode: 'psk', keyID: '0a', accepts: ['pki'] })
   })
 
   it('is refused to a second daemon, and the first goes on', async () => {

@@ -2,17 +2,21 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { NewCAOptions } from './new-ca.js'
 import type { NewNodeOptions } from './new-node.js'
 import type { NewPSKOptions } from './new-psk.js'
+import type { RotateOptions } from './rotate-keys.js'
 
 const FORCE = ['--force', 'overwrite files that exist'] as const
 const MAX_DAYS = 36_500
 
-/** `trireme keys`: makes the secrets of nodes and shows what files hold. Each action loads what it needs and no more. */
+/** `trireme keys`: makes the secrets of nodes, shows what files hold, and has a daemon take others. Each action loads what it needs and no more. */
 export function keysCommand(): Command {
-  const keys = new Command('keys').description('make the secrets of nodes, and show what files hold')
+  const keys = new Command('keys').description(
+    'make the secrets of nodes, show what files hold, and rotate them',
+  )
   addPSK(keys)
   addCA(keys)
   addNode(keys)
   addShow(keys)
+  addRotate(keys)
   // Those who add this command say what happens on a wrong argument, but not for the commands below it.
   for (const command of keys.commands) command.exitOverride()
   return keys
@@ -70,6 +74,19 @@ function addShow(keys: Command): void {
     .action(async (path: string) => {
       const { showKeys } = await import('./show-keys.js')
       process.stdout.write(await showKeys(path))
+    })
+}
+
+function addRotate(keys: Command): void {
+  keys
+    .command('rotate')
+    .description(
+      'have the daemon read the secrets of its configuration again and use them, while connections come about',
+    )
+    .option('--socket <path>', 'control socket of the daemon (default: the only one in /run/trireme)')
+    .action(async (options: RotateOptions) => {
+      const { rotateKeys } = await import('./rotate-keys.js')
+      process.stdout.write(await rotateKeys(options))
     })
 }
 

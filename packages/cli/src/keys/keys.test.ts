@@ -14,7 +14,7 @@ import {
 } from '@trireme/core'
 import { CommanderError } from 'commander'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { readPSK } from '../config.js'
+import { readPSK } from '../auth/read-secret-file.js'
 import { buildProgram } from '../program.js'
 import { mintNodeCertificate } from './mint-certificate.js'
 import { newCA } from './new-ca.js'

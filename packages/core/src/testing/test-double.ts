@@ -13,9 +13,9 @@ type Method = (...args: never[]) => unknown
 export type TestDouble<Contract> = Contract & {
   readonly calls: readonly Call[]
 } & {
-  readonly [Name in keyof Contract & string as Contract[Name] extends Method
+  readonly [Name in keyof Contract & string as NonNullable<Contract[Name]> extends Method
     ? `mock${Capitalize<Name>}`
-    : never]: (implementation: Contract[Name]) => void
+    : never]-?: (implementation: NonNullable<Contract[Name]>) => void
 }
 
 /** A double that behaves like `defaults`, an object literal, until told otherwise. A call that throws is remembered too. */

@@ -1,0 +1,199 @@
+import type { Clock, EventCollector, Tags } from '@trireme/core'
+import type { ContainerInspection } from './container-inspection.js'
+import { isGone, type RunningContainer } from './container-place.js'
+import { ContainerUnit, contextIDOf, RefusedContainer, type UnitSurroundings } from './container-unit.js'
+import type { DockerMonitorProblem } from './monitor-problem.js'
+
+export interface ContainerUnitsOptions extends Omit<UnitSurroundings, 'onRefusedLabel'> {
+  readonly collector: EventCollector
+  readonly killContainerOnError: boolean
+  readonly kill: (containerID: string) => Promise<void>
+  readonly onProblem: (problem: DockerMonitorProblem) => void
+  readonly clock: Clock
+}
+
+/**
+ * The containers that are known, what is in force for each, and what becomes of those that cannot be enforced. Calls for one
+ * container must not overlap; none rejects but `admit`.
+ */
+export class ContainerUnits {
+  readonly #options: ContainerUnitsOptions
+  readonly #surroundings: UnitSurroundings
+  readonly #units = new Map<string, ContainerUnit>()
+  /** Containers that have ended while others live on in their network namespaces. */
+  readonly #lingering = new Set<string>()
+
+  constructor(options: ContainerUnitsOptions) {
+    this.#options = options
+    this.#surroundings = {
+      ...options,
+      onRefusedLabel: (contextID, { label, reason }) => {
+        const error = new TypeError(`label ${JSON.stringify(label.slice(0, 80))}: ${reason}`)
+        options.onProblem({ kind: 'label-refused', contextID, error })
+        this.#record({ contextID, event: 'create', tags: [] }, error)
+      },
+    }
+  }
+
+  /** IDs of the containers that are known. */
+  ids(): readonly string[] {
+    return [...this.#units.keys()]
+  }
+
+  /** The container's unit, made where there was none. */
+  of(containerID: string): ContainerUnit {
+    const known = this.#units.get(containerID)
+    if (known !== undefined) return known
+    const unit = new ContainerUnit(containerID, this.#surroundings)
+    this.#units.set(containerID, unit)
+    return unit
+  }
+
+  has(containerID: string): boolean {
+    return this.#units.has(containerID)
+  }
+
+  enforced(): readonly { readonly contextID: string; readonly containerID: string }[] {
+    return [...this.#units]
+      .filter(([, unit]) => unit.isEnforced && !unit.isCutOff)
+      .map(([containerID, { contextID }]) => ({ contextID, containerID }))
+  }
+
+  /** Enforces a container that runs; where that fails, it is killed or cut off. */
+  async start(running: RunningContainer): Promise<void> {
+    const containerID = running.container.Id
+    try {
+      await this.#activate(running)
+    } catch (error) {
+      const { isCutOff, cause } = error as RefusedContainer
+      // One that has ended already must not lose its restart by the engine.
+      if (!isCutOff && !isGone(cause)) await this.#kill(containerID)
+    }
+  }
+
+  /** Enforces a container that has not begun to run. Rejects with `RefusedContainer` where it must not. */
+  async admit(running: RunningContainer): Promise<void> {
+    try {
+      await this.#activate(running)
+    } catch (error) {
+      if (!(error as RefusedContainer).isCutOff) throw error
+    }
+  }
+
+  /** Records and reports that a container could not even be looked at, and kills it. */
+  async refuse(containerID: string, error: unknown): Promise<void> {
+    this.reportRefused(containerID, error, false)
+    await this.#kill(containerID)
+  }
+
+  reportRefused(containerID: string, error: unknown, isRecorded: boolean): void {
+    const contextID = contextIDOf(containerID)
+    if (!isRecorded) this.#record({ contextID, event: 'forcestop', tags: [] }, error)
+    this.#options.onProblem({ kind: 'not-enforced', contextID, error })
+  }
+
+  /** Brings a running PU's facts up to date. */
+  async refresh(container: ContainerInspection): Promise<void> {
+    const unit = this.of(container.Id)
+    try {
+      await unit.refresh(container)
+    } catch (error) {
+      await this.#notRefreshed(container.Id, error)
+    }
+  }
+
+  /** Takes a PU down whose process has ended; not before all have ended that live in its network namespace. */
+  async end(containerID: string): Promise<void> {
+    const unit = this.of(containerID)
+    if (unit.isAlive) return
+    if (unit.namespaceID !== undefined && this.#hasInhabitants(unit.namespaceID)) {
+      this.#lingering.add(containerID)
+      return
+    }
+    this.#lingering.delete(containerID)
+    await this.#reporting(unit, () => unit.stop())
+  }
+
+  /** Ended containers that waited for inhabitants and have none any more. */
+  deserted(): readonly string[] {
+    return [...this.#lingering].filter(containerID => {
+      const namespaceID = this.#units.get(containerID)?.namespaceID
+      return namespaceID === undefined || !this.#hasInhabitants(namespaceID)
+    })
+  }
+
+  async destroy(containerID: string): Promise<void> {
+    const unit = this.of(containerID)
+    this.#units.delete(containerID)
+    this.#lingering.delete(containerID)
+    await this.#reporting(unit, () => unit.destroy())
+  }
+
+  /** Tells the handler of an event that changes nothing. */
+  async note(containerID: string, event: 'create' | 'pause' | 'unpause'): Promise<void> {
+    const unit = this.of(containerID)
+    await unit.note(event).catch(error => {
+      this.#options.onProblem({ kind: 'not-refreshed', contextID: unit.contextID, error })
+    })
+  }
+
+  /** Forgets all, and leaves in force what is. */
+  async release(): Promise<void> {
+    const units = [...this.#units.values()]
+    this.#units.clear()
+    for (const unit of units) await unit.release()
+  }
+
+  async #activate(running: RunningContainer): Promise<void> {
+    const { container } = running
+    const unit = this.of(container.Id)
+    this.#lingering.delete(container.Id)
+    try {
+      await unit.start(running, !this.#options.killContainerOnError)
+    } catch (error) {
+      if (!(error instanceof RefusedContainer)) return await this.#notRefreshed(container.Id, error)
+      this.reportRefused(container.Id, error.cause, error.isRecorded)
+      if (error.isCutOff) this.#options.onProblem({ kind: 'cut-off', contextID: unit.contextID, error })
+      throw error
+    }
+  }
+
+  /** What was in force still is; but one that was cut off may have got an interface that is not. */
+  async #notRefreshed(containerID: string, error: unknown): Promise<void> {
+    const unit = this.of(containerID)
+    this.#options.onProblem({ kind: 'not-refreshed', contextID: unit.contextID, error })
+    if (unit.isCutOff) await this.#kill(containerID)
+  }
+
+  async #kill(containerID: string): Promise<void> {
+    try {
+      await this.#options.kill(containerID)
+    } catch (error) {
+      this.#options.onProblem({ kind: 'not-killed', contextID: contextIDOf(containerID), error })
+    }
+  }
+
+  #hasInhabitants(namespaceID: bigint): boolean {
+    for (const unit of this.#units.values()) {
+      if (unit.joinedNamespaceID === namespaceID && unit.isAlive) return true
+    }
+    return false
+  }
+
+  async #reporting({ contextID }: ContainerUnit, step: () => Promise<void>): Promise<void> {
+    try {
+      await step()
+    } catch (error) {
+      this.#options.onProblem({ kind: 'not-stopped', contextID, error })
+    }
+  }
+
+  #record(
+    record: { readonly contextID: string; readonly event: 'create' | 'forcestop'; readonly tags: Tags },
+    error: unknown,
+  ): void {
+    const { collector, clock } = this.#options
+    const reason = error instanceof Error ? error.message : String(error)
+    collector.collectPUEvent({ ...record, time: new Date(clock.now()).toISOString(), reason })
+  }
+}
