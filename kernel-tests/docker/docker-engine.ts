@@ -59,6 +59,11 @@ export class DockerEngine {
     return `unix://${this.socket}`
   }
 
+  /** Under this name, leftovers of tests that died are swept away. */
+  get cgroup(): string {
+    return `trireme-${this.name}`
+  }
+
   get configFile(): string {
     return join(this.folder, 'daemon.json')
   }
@@ -79,7 +84,7 @@ export class DockerEngine {
       ...['unshare', '--mount', '--propagation', 'private', 'dockerd'],
       ...['--data-root', join(this.folder, 'data'), '--exec-root', join(this.folder, 'exec')],
       ...['-H', this.address, '--pidfile', join(this.folder, 'pid'), '--storage-driver', 'vfs'],
-      ...['--cgroup-parent', `/${this.name}`, '--config-file', this.configFile, ...this.#flags],
+      ...['--cgroup-parent', `/${this.cgroup}`, '--config-file', this.configFile, ...this.#flags],
     ]) as [string, ...string[]]
     const engine = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = engine
@@ -131,7 +136,7 @@ export class DockerEngine {
       if (ids.length > 0) await this.docker('rm', '-f', ...ids)
     }
     await this.end()
-    await removeCgroups(this.name)
+    await removeCgroups(this.cgroup)
     await rm(this.folder, { recursive: true, force: true })
   }
 

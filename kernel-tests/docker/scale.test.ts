@@ -65,7 +65,7 @@ it('starts and removes 100 containers, the engine starting anew in the middle', 
   expect(after.children).toBe(before.children)
   expect((after.rss - before.rss) / MEGABYTE).toBeLessThan(20)
   expect(await rulesSnapshot(engine.namespace)).toBe(rulesBefore)
-  expect(await readdir(`/sys/fs/cgroup/unified/${engine.name}`).then(onlyFolders)).toEqual([])
+  expect(await readdir(`/sys/fs/cgroup/unified/${engine.cgroup}`).then(onlyFolders)).toEqual([])
   expect(protection.problems.filter(({ kind }) => !kind.startsWith('engine-'))).toEqual([])
 }, 400_000)
 

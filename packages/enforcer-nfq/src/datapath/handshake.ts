@@ -26,6 +26,7 @@ import { isLocal, isMisdirected } from './dialled.js'
 import type { Answer, ClientFlow, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
+import { disown, isCurrent, peerFault } from './standing.js'
 import {
   afterRefusal,
   deny,
@@ -187,27 +188,6 @@ export function receiveAck(path: Path, flows: readonly ServerFlow[], packet: Tcp
     if (macEquals(clientMAC(keys, h2, mac, ack.header), ack.mac)) return authorize(path, flow, packet)
   }
   return drop('mac')
-}
-
-/** Whether the flow's overlay may be sent again: it is the PU's own, and the node's key is still the one that signed it. */
-function isCurrent(path: Path, flow: ClientFlow, pu: PUContext): boolean {
-  if (flow.pu.contextID !== pu.contextID) return false
-  return flow.stage !== 'syn-sent' || !path.handshakes.isSuperseded(pu.contextID, flow.suite, flow.own)
-}
-
-/** Why the other end's record does not hold now: time passed, or the secrets changed since it was verified. */
-function peerFault(path: Path, flow: ClientFlow | ServerFlow) {
-  const handshake = path.handshakes.of(flow.suite)
-  if (!handshake || !flow.peer) return 'mode'
-  return handshake.verifier.faultNow(flow.peer)
-}
-
-/** Nobody vouches any more for the server whose answer the PU's kernel has taken: its socket hears of a reset. */
-function disown(path: Path, flow: ClientFlow, packet: TcpPacket, reason: DropReason): Verdict {
-  const { pu, peer, key, id } = flow
-  path.reporter.report({ pu, peer, decision: rejected(reason), role: 'client', key, flowID: id })
-  flow.stage = 'refused'
-  return deny(path, pu, packet)
 }
 
 function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow | undefined {
