@@ -1,6 +1,7 @@
 /** An attacker on the path who changes one bit of one overlay. The codecs' own tests flip every bit; here they are sampled. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { program } from '../harness/checkout.js'
+import { eventually } from '../harness/eventually.js'
 import { FRONTEND, type Pair, startPair } from '../harness/pair.js'
 import { runAsPU } from '../harness/processing-unit.js'
 import { makeRoutedHosts } from '../harness/routed-hosts.js'
@@ -34,14 +35,22 @@ describe.each(['binary', 'jwt'])('an altered handshake, tokens %s', tokens => {
     return (JSON.parse(stdout) as { outcome: string }[]).map(({ outcome }) => outcome)
   }
 
+  /** Right after the attack resends of altered handshakes still keep the token engines busy. */
+  const unaltered = () =>
+    eventually(
+      'unaltered handshakes pass',
+      async () => (await outcomes(5)).every(outcome => outcome === 'echo'),
+      { timeoutMs: 30_000 },
+    )
+
   it.each(SEGMENTS)('carries no byte if a bit of the %s was flipped', async segment => {
-    expect(await outcomes(5)).toEqual(Array(5).fill('echo'))
+    await unaltered()
     tamperer.tamper({ segment, stride: STRIDE })
     const refused = await outcomes(CONNECTIONS)
     expect(refused.filter(outcome => outcome === 'echo' || outcome === 'OTHER BYTES')).toEqual([])
     expect(tamperer.tampered.connections).toBeGreaterThanOrEqual(ALTERED_AT_LEAST)
     tamperer.tamper(undefined)
-    expect(await outcomes(5)).toEqual(Array(5).fill('echo'))
+    await unaltered()
     expect(tamperer.errors).toEqual([])
   })
 })
