@@ -26,7 +26,7 @@ describe('candidates of a tuple', () => {
     const flows = [1, 2, 3, 4].map(isn => server({ isn, id: `id ${isn}` }))
     for (const flow of [authorized, ...flows]) table.addServer(flow)
     expect(table.servers('tuple').map(flow => flow.isn)).toEqual([0, 3, 4])
-    table.demote('tuple')
+    table.demote('tuple', 0)
     expect(table.servers('tuple').map(flow => flow.isn)).toEqual([3, 4])
     table.settle(flows[3]!)
     expect(table.servers('tuple').map(flow => flow.isn)).toEqual([4])

@@ -47,10 +47,16 @@ export class FlowTable {
     for (const other of [...flows]) if (other !== flow) this.#forget(flows, other)
   }
 
-  /** The PU's kernel answered a new SYN of the tuple: the connection that was authorized there is over. */
-  demote(key: string): void {
+  /**
+   * The PU's kernel answered a SYN of the tuple under this ISN: the connection that was authorized there is over, and so is
+   * every socket that answered under another one, so that a late MAC_c for it authorizes nothing.
+   */
+  demote(key: string, isn: number): void {
     const flows = this.#servers.get(key) ?? []
-    for (const flow of [...flows]) if (flow.stage === 'auth') this.#forget(flows, flow)
+    for (const flow of [...flows]) {
+      if (flow.stage === 'auth') this.#forget(flows, flow)
+      else if (flow.answer?.isn !== isn) flow.answer = undefined
+    }
   }
 
   /** Whether client and server of the flow share one connection entry of the kernel. */

@@ -95,7 +95,7 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
     if (flow.stage === 'auth') return drop('state')
     flow.answer = newAnswer(path, flow, packet.sequence)
     if (!flow.answer) return drop('token')
-    path.flows.demote(key)
+    path.flows.demote(key, packet.sequence)
   }
   const length = attachOverlay(packet, flow.answer.overlay, path.out)
   if (length === 'options') {
