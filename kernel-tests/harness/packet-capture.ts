@@ -11,7 +11,7 @@ export interface CapturedSegment {
   readonly length: number
   readonly sourcePort: number
   readonly destinationPort: number
-  /** Kinds that tcpdump has no name for appear as numbers: `unknown-254`. */
+  /** tcpdump's words; the overlay's option (kind 254) is `exp-5472`. */
   readonly options: string
 }
 

@@ -2,6 +2,7 @@ import {
   DENY_ALL,
   type Factory,
   type FlowRecord,
+  type IPRule,
   type Networks,
   type PUInfo,
   type Secrets,
@@ -24,6 +25,7 @@ export interface NodeOptions {
   readonly identity: Tags
   readonly receiverRules: readonly TagSelector[]
   readonly transmitterRules: readonly TagSelector[]
+  readonly applicationACLs?: readonly IPRule[]
 }
 
 /** A node of this process whose one PU is the host's whole network namespace. */
@@ -71,7 +73,8 @@ export async function startNode(options: NodeOptions): Promise<NodeInProcess> {
   return { flows, errors, stats: () => enforcer.stats(), stop }
 }
 
-function puOf({ host, identity, receiverRules, transmitterRules }: NodeOptions): PUInfo {
+function puOf(options: NodeOptions): PUInfo {
+  const { host, identity, receiverRules, transmitterRules, applicationACLs = [] } = options
   return {
     contextID: CONTEXT_ID,
     runtime: {
@@ -81,6 +84,6 @@ function puOf({ host, identity, receiverRules, transmitterRules }: NodeOptions):
       ports: [{ first: 1, last: 65_535 }],
       isolation: { by: 'netns', path: host.namespace.path },
     },
-    policy: { ...DENY_ALL, identity, receiverRules, transmitterRules },
+    policy: { ...DENY_ALL, identity, receiverRules, transmitterRules, applicationACLs },
   }
 }

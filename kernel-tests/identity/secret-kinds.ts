@@ -16,7 +16,10 @@ import { mintCACertificate, mintNodeCertificate } from '../../packages/cli/src/k
 /** When the tests' clock begins, and a day. */
 export const NOW_MS = Date.UTC(2030, 0, 1)
 const DAY_MS = 86_400_000
-const VALIDITY = { notBefore: new Date(NOW_MS - DAY_MS), notAfter: new Date(NOW_MS + 90 * DAY_MS) }
+
+function validity(nowMs: number, days: number) {
+  return { notBefore: new Date(nowMs - DAY_MS), notAfter: new Date(nowMs + days * DAY_MS) }
+}
 
 export interface Authority {
   readonly name: string
@@ -32,23 +35,23 @@ export interface Material {
   readonly statementPEM: string
 }
 
-export async function newAuthority(name: string): Promise<Authority> {
+/** Good from a day before `nowMs` for 90 days. */
+export async function newAuthority(name: string, nowMs = NOW_MS): Promise<Authority> {
   const { publicKey, privateKey } = newKeys()
   const certPEM = await mintCACertificate({
     subject: name,
     publicKey,
     signer: { name, privateKey },
-    ...VALIDITY,
+    ...validity(nowMs, 90),
   })
   return { name, privateKey, keyID: p256KeyID(publicKey), certPEM }
 }
 
-/** A node's key, vouched for in both forms; for 30 days. */
-export async function newMaterial(ca: Authority, serverID: string): Promise<Material> {
+/** A node's key, vouched for in both forms; from a day before `nowMs` for 30 days. */
+export async function newMaterial(ca: Authority, serverID: string, nowMs = NOW_MS): Promise<Material> {
   const { publicKey, privateKey } = newKeys()
-  const notAfter = new Date(NOW_MS + 30 * DAY_MS)
-  const order = { ...VALIDITY, subject: serverID, publicKey, notAfter, signer: ca }
-  const statement = { serverID, publicKey, notAfter: notAfter.getTime() / 1000 }
+  const order = { ...validity(nowMs, 30), subject: serverID, publicKey, signer: ca }
+  const statement = { serverID, publicKey, notAfter: order.notAfter.getTime() / 1000 }
   return {
     serverID,
     keyPEM: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,

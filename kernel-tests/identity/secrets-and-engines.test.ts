@@ -29,6 +29,7 @@ import {
   type SecretKind,
   secretsFor,
 } from './secret-kinds.js'
+import { withOtherCredential } from './with-other-credential.js'
 
 const ca = await newAuthority('CA')
 const [materialA, materialB, materialC] = await Promise.all([
@@ -221,36 +222,13 @@ describe.each(ON_THE_WIRE)('flaw 3: $engine over $kind', combination => {
       ({ secrets }, i) =>
         secrets.signer({ issuer: ['host-b', 'host-c'][i]!, encoding: combination.engine }).credential!,
     )
-    const swapped = swap(combination.engine, record, credentials as [Uint8Array, Uint8Array])
+    const swapped = withOtherCredential(combination.engine, record, credentials as [Uint8Array, Uint8Array])
     expect(Buffer.from(swapped).equals(record)).toBe(false)
     expect(await receiver.verify(swapped)).toBe('token')
     expect(await receiver.verify(await impostorRecord(combination, 'host-b'))).toBe('token')
     expect(await receiver.verify(record)).toBe(genuine)
   })
 })
-
-/** The record with the first credential replaced by the second, everything else as it was. */
-function swap(engine: EngineName, record: Uint8Array, [own, other]: [Uint8Array, Uint8Array]): Uint8Array {
-  const bytes = Buffer.from(record)
-  if (engine === 'jwt') {
-    const [header = '', ...rest] = bytes.toString().split('.')
-    const text = Buffer.from(header, 'base64url').toString()
-    const base64url = (each: Uint8Array) => Buffer.from(each).toString('base64url')
-    expect(text).toContain(base64url(own))
-    const changed = text.replace(base64url(own), base64url(other))
-    return Buffer.from([Buffer.from(changed).toString('base64url'), ...rest].join('.'))
-  }
-  const at = bytes.indexOf(own)
-  expect(at).toBeGreaterThan(0)
-  const lengthBytes = own.length < 0x80 ? 1 : 2
-  const length = other.length < 0x80 ? [other.length] : [0x80 | (other.length >> 8), other.length & 0xff]
-  return Buffer.concat([
-    bytes.subarray(0, at - lengthBytes),
-    Buffer.from(length),
-    other,
-    bytes.subarray(at + own.length),
-  ])
-}
 
 it('flaw 6: a SYN of one mode is never read as one of another', () => {
   const modes: readonly AuthMode[] = SECRET_KINDS

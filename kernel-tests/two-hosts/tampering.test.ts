@@ -43,7 +43,7 @@ describe.each(['binary', 'jwt'])('an altered handshake, tokens %s', tokens => {
       { timeoutMs: 30_000 },
     )
 
-  it.each(SEGMENTS)('carries no byte if a bit of the %s was flipped', async segment => {
+  it.each(SEGMENTS)('flaw 4: carries no byte if a bit of the %s was flipped', async segment => {
     await unaltered()
     tamperer.tamper({ segment, stride: STRIDE })
     const refused = await outcomes(CONNECTIONS)

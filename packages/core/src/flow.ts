@@ -80,4 +80,6 @@ export interface PURecord {
   readonly tags: Tags
   /** Why, where the event is a failure. */
   readonly reason?: string
+  /** Sentences for people: where the policy in force may not do what its author expects. */
+  readonly warnings?: readonly string[]
 }

@@ -144,6 +144,7 @@ export {
   type RuleAction,
   type TagSelector,
 } from './policy.js'
+export { prefixWarnings } from './prefix-warnings.js'
 export type { Isolation, PortRange, PUEvent, PUKind, PURuntime } from './pu.js'
 export { formatClause } from './rule-clause.js'
 export { type CarriedTags, compileRules, type NearestRule, type RuleMatch, type RuleSet } from './rule-set.js'

@@ -63,6 +63,8 @@ export interface PUInfo {
 export interface Enforcement {
   /** New connections of the PU, either direction. */
   readonly queueNumber: number
+  /** Sentences for people: where the policy may not do what its author expects. */
+  readonly warnings?: readonly string[]
 }
 
 /** Decides on packets. */
@@ -147,6 +149,8 @@ export interface TokenEngine {
   readonly encoding: string
   /** The encoding's number in the overlay header, 1 to 15; 8 and above are free for other authors. */
   readonly encodingCode: number
+  /** Tags that are too many to travel in full travel shortened, so that no prefix rule can match them. Default false. */
+  readonly shortensTags?: boolean
   /** The record's bytes, signed with what `secrets.signer` gives. */
   issue(claims: RecordClaims): Uint8Array | Promise<Uint8Array>
   /**

@@ -120,6 +120,21 @@ describe('updatePolicy', () => {
     expect(events()).toEqual(['start', 'update'])
   })
 
+  it('passes on in the record what the enforcer warns of', async () => {
+    const { trireme, collector, isolator } = await newRunningStage()
+    const warnings = ['rule a: a prefix']
+    isolator.enforcer.mockEnforce(async () => ({ queueNumber: 4097, warnings }))
+    await trireme.updatePolicy('web', PUSHED)
+    await trireme.handlePUEvent('web', 'start')
+    await trireme.updatePolicy('web', ALLOW_ALL)
+    expect(collector.puRecords.map(record => record.warnings)).toEqual([
+      undefined,
+      warnings,
+      warnings,
+      undefined,
+    ])
+  })
+
   it('to allow-all takes enforcement down, and back brings it up', async () => {
     const { trireme, events, steps } = await newRunningStage()
     await trireme.updatePolicy('web', ALLOW_ALL)

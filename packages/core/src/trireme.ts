@@ -158,17 +158,18 @@ class Orchestrator implements Trireme {
       this.#requireStarted()
       const previous = this.#running.get(contextID)
       const tags = this.#tags(contextID)
+      let pu: PUInfo
       try {
         if (previous === undefined) throw unknownPU(contextID, 'a running PU')
         checkPolicy(policy)
-        await this.#activate(previous.isolator, { ...previous.pu, policy })
+        pu = { ...previous.pu, policy }
+        await this.#activate(previous.isolator, pu)
       } catch (error) {
         const event = previous === undefined ? 'unknown' : 'update'
         this.#record({ contextID, event, tags }, error)
         throw error
       }
-      const event = policy.action === 'allow-all' ? 'ignore' : 'update'
-      this.#record({ contextID, event, tags: policy.annotations })
+      this.#recordPolicy('update', pu)
     })
   }
 
@@ -218,8 +219,7 @@ class Orchestrator implements Trireme {
       this.#record({ contextID, event, tags: this.#tags(contextID) }, error)
       throw error
     }
-    const event = pu.policy.action === 'allow-all' ? 'ignore' : 'start'
-    this.#record({ contextID, event, tags: pu.policy.annotations })
+    this.#recordPolicy('start', pu)
   }
 
   /** Whatever fails on the way, the rest is attempted. */
@@ -300,6 +300,17 @@ class Orchestrator implements Trireme {
   #tags(contextID: string): Tags {
     const policy = this.#running.get(contextID)?.pu.policy
     return policy?.annotations ?? this.#known.get(contextID)?.runtime.tags ?? []
+  }
+
+  /** A policy has come into force. */
+  #recordPolicy(event: 'start' | 'update', { contextID, policy }: PUInfo): void {
+    const warnings = this.#running.get(contextID)?.enforcement?.warnings ?? []
+    this.#record({
+      contextID,
+      event: policy.action === 'allow-all' ? 'ignore' : event,
+      tags: policy.annotations,
+      ...(warnings.length > 0 && { warnings }),
+    })
   }
 
   #record(record: Omit<PURecord, 'time' | 'reason'>, error?: unknown): void {

@@ -1,4 +1,11 @@
-import { connectionMark, KernelError, pskSecrets, QUEUE_BLOCK_SIZE } from '@trireme/core'
+import {
+  connectionMark,
+  KernelError,
+  type PUPolicy,
+  pskSecrets,
+  QUEUE_BLOCK_SIZE,
+  type TokenEngine,
+} from '@trireme/core'
 import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hmacTokenEngine } from './datapath/simulation/hmac-token-engine.js'
@@ -11,7 +18,10 @@ let queues: InMemoryPacketQueue[]
 let enforcer: NfqEnforcer
 let secrets = pskSecrets({ key: new Uint8Array(32) })
 
-function newEnforcer(options: NfqEnforcerOptions = {}): NfqEnforcer {
+function newEnforcer(
+  options: NfqEnforcerOptions = {},
+  tokenEngine = hmacTokenEngine(secrets) as TokenEngine,
+): NfqEnforcer {
   return nfqEnforcer({
     openQueue: queueOptions => {
       const queue = openInMemoryPacketQueue(queueOptions)
@@ -21,7 +31,7 @@ function newEnforcer(options: NfqEnforcerOptions = {}): NfqEnforcer {
     ...options,
   })({
     serverID: 'host-a',
-    tokenEngine: hmacTokenEngine(secrets),
+    tokenEngine,
     secrets,
     collector: newTestCollector(),
     networks: { trireme: ['192.0.2.0/24'], excluded: [] },
@@ -46,6 +56,20 @@ beforeEach(() => {
 afterEach(async () => {
   vi.useRealTimers()
   await enforcer.stop()
+})
+
+it('warns of rules over prefixes where the encoding shortens tags, and nowhere else', async () => {
+  const receiverRules: PUPolicy['receiverRules'] = [
+    { name: 'by-prefix', action: 'accept', clauses: [{ key: 'app', operator: '=', values: ['web*'] }] },
+  ]
+  for (const shortensTags of [false, true]) {
+    const shortening = newEnforcer({}, { ...hmacTokenEngine(secrets), shortensTags })
+    await shortening.start()
+    const { warnings } = await shortening.enforce(pu('a', testPolicy({ receiverRules })))
+    const expected = [expect.stringContaining('rule by-prefix: app=web*')]
+    expect(warnings).toEqual(shortensTags ? expected : undefined)
+    await shortening.stop()
+  }
 })
 
 describe('start and stop', () => {

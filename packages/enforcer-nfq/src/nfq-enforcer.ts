@@ -11,6 +11,7 @@ import {
   KEY_COUNT,
   type Networks,
   type PUInfo,
+  prefixWarnings,
   QUEUE_BLOCK_COUNT,
   QUEUE_BLOCK_SIZE,
   type SecretSuite,
@@ -148,11 +149,17 @@ class Enforcing implements NfqEnforcer {
       const enforced = this.#enforced.get(contextID) ?? this.#place(pu)
       this.#setPU(enforced, context)
       this.#enforced.set(contextID, enforced)
-      return { queueNumber: enforced.queueNumber }
+      return { queueNumber: enforced.queueNumber, ...this.#warnings(pu) }
     } catch (error) {
       if (!this.#enforced.has(contextID)) this.#handshakes.remove(contextID)
       throw error
     }
+  }
+
+  #warnings({ policy }: PUInfo): Pick<Enforcement, 'warnings'> {
+    if (!this.#handshakes.shortensTags) return {}
+    const warnings = prefixWarnings(policy, this.#options.authorization ?? 'mutual')
+    return warnings.length > 0 ? { warnings } : {}
   }
 
   #setPU({ datapath, queueNumber }: Enforced, context: PUContext): void {

@@ -43,6 +43,7 @@ export interface BinaryTokenEngine extends TokenEngine {
 class Engine implements BinaryTokenEngine {
   readonly encoding = 'binary'
   readonly encodingCode = 1
+  readonly shortensTags = true
   readonly #secrets: Secrets
 
   constructor(secrets: Secrets) {

@@ -34,6 +34,11 @@ export class HandshakeSet {
     return this.#sending
   }
 
+  /** Whether a peer's tags may come shortened, and ours travel so. */
+  get shortensTags(): boolean {
+    return [...this.#bySuite.values()].some(handshake => handshake.shortensTags)
+  }
+
   /** The handshake of a suite, or undefined where that is not accepted any more. */
   of(suite: Suite): Handshake | undefined {
     return this.#bySuite.get(suiteByte(suite))

@@ -24,6 +24,7 @@ export class Handshake {
   readonly suite: Suite
   readonly issuer: RecordIssuer
   readonly verifier: RecordVerifierCache
+  readonly shortensTags: boolean
   readonly #secrets: Secrets
   readonly #keys = new TwoGenerationMap<string, HandshakeKeys>(CACHED_KEY_PAIRS)
   readonly #noncePool = new Uint8Array(NONCE_POOL_BYTES)
@@ -35,6 +36,7 @@ export class Handshake {
     const { serverID, engine, secrets, now, onError } = options
     const use = { issuer: serverID, encoding: engine.encoding }
     this.#secrets = secrets
+    this.shortensTags = engine.shortensTags ?? false
     this.suite = suite(secrets.mode, engine.encodingCode)
     this.issuer = new RecordIssuer({ serverID, engine, keyID: () => secrets.signer(use).keyID, now, onError })
     this.verifier = new RecordVerifierCache({ engine, now, onError: error => onError('', error) })

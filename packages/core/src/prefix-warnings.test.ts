@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest'
+import { DENY_ALL, type KeyValueOperator, type TagSelector } from './policy.js'
+import { prefixWarnings } from './prefix-warnings.js'
+
+const rule = (name: string, ...clauses: KeyValueOperator[]): TagSelector => ({
+  name,
+  clauses,
+  action: 'accept',
+})
+const web: KeyValueOperator = { key: 'app', operator: '=', values: ['web*', 'api'] }
+
+it('names the rules that a prefix decides, and the prefixes', () => {
+  const policy = {
+    ...DENY_ALL,
+    receiverRules: [
+      rule('by-prefix', web, { key: 'env', operator: '=!', values: ['test-*'] }),
+      rule('exact', { key: 'app', operator: '=', values: ['api'] }),
+      rule('any', { key: 'app', operator: '=', values: ['*'] }),
+      rule('exists', { key: 'app', operator: '*', values: ['x*'] }),
+      rule('by-port', { key: '@sys:port', operator: '=', values: ['8000-8099'] }),
+    ],
+    transmitterRules: [rule('out', web)],
+  }
+  expect(prefixWarnings(policy, 'mutual')).toEqual([
+    expect.stringContaining('rule by-prefix: app=web*, env=test-*:'),
+    expect.stringContaining('rule out: app=web*:'),
+  ])
+  expect(prefixWarnings(policy, 'receiver')).toEqual([expect.stringContaining('rule by-prefix')])
+  expect(prefixWarnings(DENY_ALL, 'mutual')).toEqual([])
+})

@@ -1,0 +1,19 @@
+import type { PUPolicy } from './policy.js'
+import { prefixClauses } from './short-tags.js'
+
+/**
+ * One sentence for each rule over identities that lists a prefix: where tags travel shortened, no prefix can be found in them.
+ * @param authorization with `receiver`, transmitter rules decide nothing.
+ */
+export function prefixWarnings(policy: PUPolicy, authorization: 'mutual' | 'receiver'): readonly string[] {
+  const transmitterRules = authorization === 'mutual' ? policy.transmitterRules : []
+  return [...policy.receiverRules, ...transmitterRules].flatMap(rule => {
+    const prefixes = prefixClauses(rule).flatMap(({ key, values }) =>
+      values.filter(value => value.endsWith('*')).map(value => `${key}=${value}`),
+    )
+    if (prefixes.length === 0) return []
+    return [
+      `rule ${rule.name}: ${prefixes.join(', ')}: a peer with too many tags to send in full matches no prefix and is denied; list values, or tag key existence`,
+    ]
+  })
+}
