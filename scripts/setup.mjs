@@ -12,6 +12,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -36,7 +37,24 @@ const PROGRAMS = {
   conntrack: 'conntrack',
   tcpdump: 'tcpdump',
   curl: 'curl',
+  nginx: 'nginx-light',
+  iperf3: 'iperf3',
+  'redis-server': 'redis-server',
+  'redis-benchmark': 'redis-tools',
+  rsync: 'rsync',
+  ncat: 'ncat',
 }
+
+/** Services of these packages. Tests start the programs by hand; the machine is not to serve anything because of us. */
+const SERVICES = {
+  'nginx-light': 'nginx',
+  iperf3: 'iperf3',
+  'redis-server': 'redis-server',
+  rsync: 'rsync',
+}
+
+/** Debian's maintainer scripts ask this program whether they may start a service: 101 is no. */
+const SERVICE_POLICY = '/usr/sbin/policy-rc.d'
 
 class SetupError extends Error {}
 
@@ -74,10 +92,33 @@ function installDebianPackages() {
   if (!isInstalled('apt-get')) throw new SetupError(`no apt-get here; ${byHand}`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   run('apt-get', ['-q', 'update'], { env, hint: byHand })
-  run('apt-get', ['-q', 'install', '-y', '--no-install-recommends', ...missing], { env, hint: byHand })
+  withoutStartingServices(() =>
+    run('apt-get', ['-q', 'install', '-y', '--no-install-recommends', ...missing], { env, hint: byHand }),
+  )
+  disableServices(missing)
   const stillMissing = missingPackages()
   if (stillMissing.length > 0) throw new SetupError(`installed, but not found: ${stillMissing.join(' ')}`)
   return `installed ${missing.join(' ')}`
+}
+
+/** A policy that the machine has already is the owner's, and stays. */
+function withoutStartingServices(install) {
+  if (existsSync(SERVICE_POLICY)) return install()
+  writeFileSync(SERVICE_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    install()
+  } finally {
+    rmSync(SERVICE_POLICY)
+  }
+}
+
+/** Not after the next start of the machine either. Packages that were there before are left alone. */
+function disableServices(packages) {
+  const services = packages.map(name => SERVICES[name]).filter(name => name !== undefined)
+  if (services.length === 0 || !isInstalled('systemctl')) return
+  for (const service of services) {
+    run('systemctl', ['disable', service], { env: process.env, hint: `disable ${service} by hand` })
+  }
 }
 
 function installNpmPackages() {

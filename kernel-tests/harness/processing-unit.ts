@@ -2,7 +2,7 @@ import { program, TRIREME } from './checkout.js'
 import type { Daemon } from './daemon.js'
 import type { Host } from './hosts.js'
 import { JSONLinesProcess } from './json-lines-process.js'
-import type { CommandOutcome } from './run-command.js'
+import type { CommandOptions, CommandOutcome } from './run-command.js'
 import { Session } from './session.js'
 
 export interface ProcessingUnit {
@@ -20,8 +20,9 @@ export function runAsPU(
   daemon: Daemon,
   unit: ProcessingUnit,
   argv: readonly string[],
+  options: Omit<CommandOptions, 'env'> = {},
 ): Promise<CommandOutcome> {
-  return daemon.host.namespace.run(runCommandLine(daemon, unit, argv), { env: daemon.env })
+  return daemon.host.namespace.run(runCommandLine(daemon, unit, argv), { ...options, env: daemon.env })
 }
 
 function runCommandLine(daemon: Daemon, unit: ProcessingUnit, argv: readonly string[]): readonly string[] {
