@@ -9,7 +9,15 @@ export const TRIREME = join(HERE, '..', '..', 'trireme')
 
 /** The command line of one of the harness's programs. */
 export function program(
-  name: 'echo-server' | 'many-sessions' | 'self-call' | 'session' | 'streams-client' | 'streams-server',
+  name:
+    | 'caller'
+    | 'echo-server'
+    | 'many-sessions'
+    | 'recorder'
+    | 'self-call'
+    | 'session'
+    | 'streams-client'
+    | 'streams-server',
   ...args: readonly string[]
 ): readonly string[] {
   return [process.execPath, join(HERE, 'programs', `${name}.mjs`), ...args]

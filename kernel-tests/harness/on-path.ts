@@ -38,17 +38,30 @@ interface Connection {
   readonly held: Map<string, readonly number[]>
 }
 
-/** A program in the router that loses, doubles and reorders: it sees every TCP segment that is forwarded. */
+export interface OnPathOptions {
+  /** Where the segments are taken out, as iptables has it. Default: what a router forwards. */
+  readonly at?: readonly string[]
+  /** Where they are put in: as the namespace's own packets (default), or on its loopback device. */
+  readonly into?: 'own' | 'loopback'
+}
+
+/**
+ * Whoever holds the path: sees every TCP segment that a namespace forwards, loses, doubles and reorders, takes what he likes, and
+ * sends in anybody's name.
+ */
 export class OnPath {
   readonly #sender: RawSender
   readonly #queue: PacketQueue
   readonly #packet = new TcpPacket()
   readonly #connections = new Map<string, Connection>()
+  readonly #taken = new Map<string, Uint8Array[]>()
+  readonly #into: 'own' | 'loopback'
   #fateOf: (segment: ForwardedSegment) => Fate = () => 'pass'
   readonly errors: unknown[] = []
 
-  private constructor(router: NetworkNamespace, sender: RawSender) {
+  private constructor(router: NetworkNamespace, sender: RawSender, into: 'own' | 'loopback') {
     this.#sender = sender
+    this.#into = into
     this.#queue = openPacketQueue({
       netns: router.path,
       onPacket: packet => this.#onPacket(packet),
@@ -57,12 +70,11 @@ export class OnPath {
     this.#queue.bind(QUEUE)
   }
 
-  static async start(router: NetworkNamespace): Promise<OnPath> {
-    const onPath = new OnPath(router, await RawSender.start(router))
-    for (const iptables of ['iptables-nft', 'ip6tables-nft']) {
-      const rule = ['-A', 'FORWARD', '-p', 'tcp', '-j', 'NFQUEUE', '--queue-num', String(QUEUE)]
-      await router.mustRun([iptables, ...rule])
-    }
+  static async start(router: NetworkNamespace, options: OnPathOptions = {}): Promise<OnPath> {
+    const { at = ['-A', 'FORWARD'], into = 'own' } = options
+    const onPath = new OnPath(router, await RawSender.start(router), into)
+    for (const iptables of ['iptables-nft', 'ip6tables-nft'])
+      await router.mustRun([iptables, ...at, '-p', 'tcp', '-j', 'NFQUEUE', '--queue-num', String(QUEUE)])
     return onPath
   }
 
@@ -70,6 +82,23 @@ export class OnPath {
   treat(fateOf: (segment: ForwardedSegment) => Fate): void {
     this.#fateOf = fateOf
     this.#connections.clear()
+  }
+
+  /** Sends a packet as it is. Resolves when the kernel has taken it. */
+  inject(packet: Uint8Array): Promise<void> {
+    return this.#into === 'own' ? this.#sender.send(packet) : this.#sender.sendFrame(packet)
+  }
+
+  /** From now on no segment of this flow (a `flowKey`) is forwarded. Answers with where they are gathered. */
+  take(flowKey: string): readonly Uint8Array[] {
+    const taken = this.#taken.get(flowKey) ?? []
+    this.#taken.set(flowKey, taken)
+    return taken
+  }
+
+  /** What was taken goes on its way again from now on. */
+  release(flowKey: string): void {
+    this.#taken.delete(flowKey)
   }
 
   async stop(): Promise<void> {
@@ -85,6 +114,13 @@ export class OnPath {
   }
 
   #treat(id: number, packet: TcpPacket): void {
+    const taken = this.#taken.get(packet.flowKey())
+    taken?.push(sealed(packet))
+    if (taken) this.#verdict(id, NF_DROP)
+    else this.#disturb(id, packet)
+  }
+
+  #disturb(id: number, packet: TcpPacket): void {
     const connection = this.#connectionOf(packet)
     const way = packet.flowKey()
     const fate = this.#fateOf({
@@ -96,7 +132,7 @@ export class OnPath {
     if (fate === 'drop') this.#verdict(id, NF_DROP)
     else if (fate === 'after-next') connection?.held.set(way, [...held, id])
     else {
-      if (fate === 'twice') this.#sender.send(sealed(packet)).catch(error => this.errors.push(error))
+      if (fate === 'twice') this.inject(sealed(packet)).catch(error => this.errors.push(error))
       for (const each of [id, ...held]) this.#verdict(each, NF_ACCEPT)
       connection?.held.delete(way)
     }
