@@ -99,6 +99,39 @@ policy: /etc/policy.yaml
     })
   })
 
+  it('reads how containers are monitored, and counts their networks', async () => {
+    const docker = {
+      ...{ syncAtStart: true, killContainerOnError: true, hostNetwork: true, extractor: 'labels' },
+    }
+    const usual = await configOf(`${MINIMAL}monitors: { docker: {} }\n`)
+    expect(usual.monitors).toEqual({ docker })
+    expect(usual.networks).toEqual([...DEFAULT_TRIREME_NETWORKS, '172.16.0.0/12', '192.168.0.0/16'])
+    const { monitors } = await configOf(`${MINIMAL}
+monitors:
+  linux: {}
+  docker:
+    engine: tcp://127.0.0.1:2376
+    tls: { ca: ca.pem, cert: cert.pem, key: /etc/key.pem }
+    syncAtStart: false
+    killContainerOnError: false
+    hostNetwork: false
+    gateSocket: /run/gate.sock
+    extractor: { command: [/bin/extract, --pu], timeoutMs: 1000 }
+    procFolder: /host/proc
+`)
+    expect(monitors).toEqual({
+      linux: {},
+      docker: {
+        engine: 'tcp://127.0.0.1:2376',
+        tls: { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: '/etc/key.pem' },
+        ...{ syncAtStart: false, killContainerOnError: false, hostNetwork: false },
+        gateSocket: '/run/gate.sock',
+        extractor: { command: ['/bin/extract', '--pu'], timeoutMs: 1000 },
+        procFolder: '/host/proc',
+      },
+    })
+  })
+
   it('takes a server ID as its text', async () => {
     expect((await configOf(MINIMAL.replace('host-a', '007'))).serverID).toBe('007')
   })
@@ -168,13 +201,23 @@ policy: /etc/policy.yaml
     ],
     [
       'an unknown monitor',
-      withLine('monitors: { linux: {}, docker: {} }'),
-      'config.yaml:4: monitors.docker: unknown key, expected linux',
+      withLine('monitors: { linux: {}, podman: {} }'),
+      'config.yaml:4: monitors.podman: unknown key, expected one of linux, docker',
     ],
     [
       'no monitor',
       withLine('monitors: {}'),
-      'config.yaml:4: monitors.linux: missing, expected an empty map {}',
+      'config.yaml:4: monitors: an empty map, expected linux, docker or both',
+    ],
+    [
+      'an engine that is no address',
+      withLine('monitors: { docker: { engine: /var/run/docker.sock } }'),
+      'expected an address like unix:///var/run/docker.sock',
+    ],
+    [
+      'an unknown extractor',
+      withLine('monitors: { docker: { extractor: compose } }'),
+      'expected labels, swarm, kubernetes or { command: [PROGRAM, ARGUMENT…], timeoutMs: … }',
     ],
     [
       'an option of the monitor',

@@ -1,8 +1,10 @@
 import { dirname, resolve } from 'node:path'
+import { DOCKER_NETWORKS } from '@trireme/configurator'
 import { DEFAULT_TRIREME_NETWORKS } from '@trireme/core'
 import { listOf, networkSchema, parseYAML, readTextFile, strictMap } from '@trireme/policy-file/yaml'
 import { z } from 'zod'
 import { type AuthConfig, authSchema } from './auth/auth-config.js'
+import { type DockerConfig, dockerSchema } from './docker-config.js'
 
 /** The daemon's configuration: checked, complete, every path absolute. Holds no secret. */
 export interface Config {
@@ -19,9 +21,15 @@ export interface Config {
   readonly networks: readonly string[]
   /** CIDRs that are not looked at. */
   readonly excludedNetworks: readonly string[]
-  readonly monitors: { readonly linux: Readonly<Record<string, never>> }
+  readonly monitors: MonitorsConfig
   /** The policy file. */
   readonly policy: string
+}
+
+/** Which PUs there are: at least one kind. */
+export interface MonitorsConfig {
+  readonly linux?: Readonly<Record<string, never>> | undefined
+  readonly docker?: DockerConfig | undefined
 }
 
 /** `sun_path` without its closing zero byte (unix(7)). */
@@ -58,13 +66,23 @@ function configSchema(folder: string): z.ZodType<Config> {
     auth: authSchema(path),
     tokens: z.enum(['binary', 'jwt'], { error: 'binary or jwt' }).default('binary'),
     authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),
-    networks: listOf(networkSchema, 'a list of CIDRs').default([...DEFAULT_TRIREME_NETWORKS]),
+    networks: listOf(networkSchema, 'a list of CIDRs').optional(),
     excludedNetworks: listOf(networkSchema, 'a list of CIDRs', 0).default([]),
-    monitors: strictMap({ linux: strictMap({}) }).default({ linux: {} }),
+    monitors: strictMap({ linux: strictMap({}).optional(), docker: dockerSchema(path).optional() })
+      .refine(({ linux, docker }) => linux !== undefined || docker !== undefined, {
+        error: 'linux, docker or both',
+      })
+      .default({ linux: {} }),
     policy: path,
   }).transform(config => ({
     ...config,
+    networks: config.networks ?? usualNetworks(config.monitors),
     socket: config.socket ?? `/run/trireme/${config.serverID}.sock`,
     stateDir: config.stateDir ?? `/var/lib/trireme/${config.serverID}`,
   }))
+}
+
+/** Where containers are, their engine's own networks count, too. */
+function usualNetworks({ docker }: MonitorsConfig): readonly string[] {
+  return [...DEFAULT_TRIREME_NETWORKS, ...(docker ? DOCKER_NETWORKS : [])]
 }

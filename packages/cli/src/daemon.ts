@@ -1,5 +1,16 @@
-import { type LinuxTrireme, newTriremeWithLinuxMonitor } from '@trireme/configurator'
-import { type AggregatingCollector, aggregatingCollector, runAll } from '@trireme/core'
+import {
+  type MonitorsOptions,
+  newTriremeWithOptions,
+  type WiredMonitors,
+  type WiredTrireme,
+} from '@trireme/configurator'
+import {
+  type AggregatingCollector,
+  aggregatingCollector,
+  runAll,
+  type Trireme,
+  TriremeError,
+} from '@trireme/core'
 import { loadPolicyFile, policyFileResolver } from '@trireme/policy-file'
 import { describeAuth } from './auth/describe-auth.js'
 import { type LoadedAuth, loadSecrets } from './auth/load-secrets.js'
@@ -7,6 +18,7 @@ import { SecretsInUse } from './auth/secrets-in-use.js'
 import { type Config, loadConfig } from './config.js'
 import { type ControlSocket, openControlSocket } from './control/control-socket.js'
 import { claimState, removeState } from './daemon-state.js'
+import { dockerOptions } from './docker-options.js'
 import { FlowLog } from './flow-log.js'
 import { type Log, limited } from './log.js'
 import { logPUEvent } from './log-pu-event.js'
@@ -24,7 +36,7 @@ export interface Daemon {
 }
 
 /** What a daemon consists of, in the order in which it starts. */
-interface Parts extends LinuxTrireme {
+interface Parts extends WiredTrireme, WiredMonitors<MonitorsOptions> {
   readonly config: Config
   readonly flows: FlowLog
   readonly collector: AggregatingCollector
@@ -69,28 +81,41 @@ async function compose({ config, configFile, auth, ...ingredients }: Ingredients
   const problems = new Problems(log)
   const flows = new FlowLog({ onPUEvent: record => logPUEvent(log, record) })
   const collector = aggregatingCollector(flows)
-  const { serverID, tokens, authorization, networks, excludedNetworks, stateDir } = config
-  const linux = await newTriremeWithLinuxMonitor({
-    ...{ serverID, tokens, authorization, networks, excludedNetworks, stateDir, collector },
+  const { serverID, tokens, authorization, networks, excludedNetworks } = config
+  const wired = await newTriremeWithOptions({
+    ...{ serverID, tokens, authorization, networks, excludedNetworks, collector },
     ...ingredients,
-    secrets: auth.secrets,
-    onProblem: problem => problems.add(problem),
+    auth: { secrets: auth.secrets },
+    monitors: await monitorsOf(config, problems),
     onError: limited(error => log.error(`enforcer: ${String(error)}`)),
   })
-  const inUse = new SecretsInUse(auth, { config, configFile, log, update: linux.updateSecrets })
-  return { ...linux, config, flows, collector, problems, auth: inUse }
+  const inUse = new SecretsInUse(auth, { config, configFile, log, update: wired.updateSecrets })
+  return { ...wired, config, flows, collector, problems, auth: inUse }
+}
+
+async function monitorsOf({ monitors, stateDir }: Config, problems: Problems): Promise<MonitorsOptions> {
+  const { linux, docker } = monitors
+  return {
+    ...(linux && { linux: { stateDir, onProblem: problem => problems.add(problem) } }),
+    ...(docker && {
+      docker: { ...(await dockerOptions(docker)), onProblem: problem => problems.addOfContainers(problem) },
+    }),
+  }
 }
 
 /** @param isFirst nothing was enforced before, so a start that fails has nothing to leave in force. */
-async function startParts({ config, trireme, monitor, problems }: Parts, isFirst: boolean): Promise<void> {
+async function startParts(parts: Parts, isFirst: boolean): Promise<void> {
+  const { config, trireme, problems } = parts
   const undo: (() => Promise<void>)[] = []
   if (isFirst) undo.unshift(() => removeState(config.stateDir))
   try {
     await trireme.start()
     undo.unshift(() => trireme.stop())
-    if (isFirst) undo.unshift(async () => trireme.supervisor('linux-process')?.uninstall())
-    await monitor.start()
-    undo.unshift(() => monitor.stop())
+    if (isFirst) undo.unshift(() => removeRules(trireme))
+    for (const monitor of monitorsIn(parts)) {
+      await monitor.start()
+      undo.unshift(() => monitor.stop())
+    }
     // Taking away the old rules of a PU that could not be enforced again would set it free.
     if (!problems.has('not-enforced')) await trireme.reconcile()
   } catch (error) {
@@ -99,7 +124,7 @@ async function startParts({ config, trireme, monitor, problems }: Parts, isFirst
 }
 
 function serve(parts: Parts, socket: ControlSocket): Daemon {
-  const { monitor, flows, collector, trireme, auth } = parts
+  const { flows, collector, trireme, auth } = parts
   let settle: (outcome: Promise<void>) => void
   const uninstalled = new Promise<void>(resolve => {
     settle = resolve
@@ -107,7 +132,7 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
   // Whoever does not wait for it, hears of it in the answer to the request.
   uninstalled.catch(() => {})
   socket.serve({
-    run: request => monitor.run(request),
+    run: async request => linuxMonitorOf(parts).run(request),
     status: () => statusReport(parts),
     flows: reading => flows.read(reading),
     rotate: () => auth.rotate(),
@@ -122,18 +147,37 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
       () => collector.stop(),
       () => flows.close(),
       () => socket.close(),
-      () => monitor.stop(),
+      ...monitorsIn(parts).map(monitor => () => monitor.stop()),
       () => trireme.stop(),
     ])
   return { uninstalled, rotate: () => auth.rotate(), stop }
 }
 
 /** Rules go before the queues that they feed. */
-async function uninstall({ config, monitor, trireme }: Parts): Promise<void> {
+async function uninstall(parts: Parts): Promise<void> {
+  const { config, dockerMonitor, linuxMonitor, trireme } = parts
   await runAll([
-    () => monitor.uninstall(),
-    async () => trireme.supervisor('linux-process')?.uninstall(),
+    () => linuxMonitor?.uninstall(),
+    () => dockerMonitor?.uninstall(),
+    () => removeRules(trireme),
     () => trireme.stop(),
     () => removeState(config.stateDir),
   ])
+}
+
+function removeRules(trireme: Trireme): Promise<void> {
+  const kinds = ['container', 'linux-process'] as const
+  return runAll(kinds.map(kind => () => trireme.supervisor(kind)?.uninstall()))
+}
+
+function monitorsIn({ dockerMonitor, linuxMonitor }: Parts) {
+  return [linuxMonitor, dockerMonitor].filter(monitor => monitor !== undefined)
+}
+
+function linuxMonitorOf({ linuxMonitor, config }: Parts) {
+  if (linuxMonitor) return linuxMonitor
+  throw new TriremeError(
+    'ERR_UNSUPPORTED_KIND',
+    `${config.serverID} enforces containers only: add monitors: { linux: {} } to its configuration`,
+  )
 }

@@ -22,3 +22,17 @@ it('forgets the oldest beyond a hundred', () => {
   expect(problems.list()).toHaveLength(100)
   expect(problems.list()[0]).toMatch(/^PU 50:/)
 })
+
+it('keeps what concerns containers until it is over', () => {
+  const problems = new Problems(lineLog(() => {}))
+  problems.addOfContainers({ kind: 'engine-lost', error: new Error('it went away') })
+  problems.addOfContainers({ kind: 'not-enforced', contextID: 'c', error: new Error('no policy') })
+  expect(problems.list()).toEqual([
+    'Docker: the engine is lost; what is enforced stays so (it went away)',
+    'container c: refused, and stopped or cut off (no policy)',
+  ])
+  // Rules of processes that could not be enforced again are another matter.
+  expect(problems.has('not-enforced')).toBe(false)
+  problems.addOfContainers({ kind: 'engine-back', error: undefined })
+  expect(problems.list()).toHaveLength(1)
+})

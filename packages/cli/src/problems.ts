@@ -1,3 +1,4 @@
+import type { DockerMonitorProblem } from '@trireme/monitor-docker'
 import type { MonitorProblem } from '@trireme/monitor-linux-cgroup'
 import { messageOf } from './failure.js'
 import type { Log } from './log.js'
@@ -9,36 +10,67 @@ const EXPLANATIONS: Readonly<Record<MonitorProblem['kind'], string>> = {
   'not-removed': 'ended, and could not be removed completely',
 }
 
+const OF_CONTAINERS: Readonly<Record<Exclude<DockerMonitorProblem['kind'], 'engine-back'>, string>> = {
+  'label-refused': 'a label did not become a tag',
+  'not-enforced': 'refused, and stopped or cut off',
+  'cut-off': 'runs on without any network, until it starts anew',
+  'not-refreshed': 'its new facts are not in force, the old ones are',
+  'not-stopped': 'ended, and something of it remains until it is removed',
+  'not-killed': 'must not run, and could not be stopped',
+  'engine-lost': 'the engine is lost; what is enforced stays so',
+  'event-unreadable': 'the engine sent what is no event',
+}
+
 const MAX_PROBLEMS = 100
+
+interface Found {
+  readonly kind: MonitorProblem['kind'] | undefined
+  readonly sentence: string
+}
 
 /** What went wrong with single PUs while the daemon went on: logged once each, and kept for the status. */
 export class Problems {
   readonly #log: Log
-  readonly #found = new Map<string, MonitorProblem>()
+  readonly #found = new Map<string, Found>()
 
   constructor(log: Log) {
     this.#log = log
   }
 
-  add(problem: MonitorProblem): void {
-    const key = `${problem.kind} ${problem.contextID}`
-    if (this.#found.has(key)) return
-    this.#found.set(key, problem)
-    const [oldest] = this.#found.keys()
-    if (this.#found.size > MAX_PROBLEMS && oldest !== undefined) this.#found.delete(oldest)
-    this.#log.error(sentence(problem))
+  add({ kind, contextID, error }: MonitorProblem): void {
+    const sentence = `PU ${contextID}: ${EXPLANATIONS[kind]} (${messageOf(error)})`
+    this.#note(`${kind} ${contextID}`, { kind, sentence })
   }
 
+  /** An engine that is back is no problem any more. */
+  addOfContainers({ kind, contextID, error }: DockerMonitorProblem): void {
+    if (kind === 'engine-back') {
+      if (this.#found.delete('docker engine-lost')) this.#log.info('Docker: the engine is back')
+      return
+    }
+    const where = contextID === undefined ? 'Docker' : `container ${contextID}`
+    const sentence = `${where}: ${OF_CONTAINERS[kind]} (${messageOf(error)})`
+    this.#note(`docker ${kind}${contextID === undefined ? '' : ` ${contextID}`}`, {
+      kind: undefined,
+      sentence,
+    })
+  }
+
+  /** Of Linux processes. */
   has(kind: MonitorProblem['kind']): boolean {
     return [...this.#found.values()].some(problem => problem.kind === kind)
   }
 
   /** One sentence each, oldest first. */
   list(): readonly string[] {
-    return [...this.#found.values()].map(sentence)
+    return Array.from(this.#found.values(), ({ sentence }) => sentence)
   }
-}
 
-function sentence({ kind, contextID, error }: MonitorProblem): string {
-  return `PU ${contextID}: ${EXPLANATIONS[kind]} (${messageOf(error)})`
+  #note(key: string, problem: Found): void {
+    if (this.#found.has(key)) return
+    this.#found.set(key, problem)
+    const [oldest] = this.#found.keys()
+    if (this.#found.size > MAX_PROBLEMS && oldest !== undefined) this.#found.delete(oldest)
+    this.#log.error(problem.sentence)
+  }
 }

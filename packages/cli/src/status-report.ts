@@ -55,16 +55,15 @@ export interface StatusSources {
   readonly config: Config
   readonly auth: SecretsInUse
   readonly trireme: Trireme
-  readonly enforcer: NfqEnforcer
+  readonly enforcers: readonly NfqEnforcer[]
   readonly flows: FlowLog
   readonly problems: Problems
 }
 
 /** The daemon's state as it is now. */
 export function statusReport(sources: StatusSources): StatusReport {
-  const { config, auth, trireme, enforcer, flows, problems } = sources
+  const { config, auth, trireme, enforcers, flows, problems } = sources
   const { serverID, tokens, authorization } = config
-  const queue = Object.entries(enforcer.stats().queue).map(([name, count]) => [`queue ${name}`, count])
   return {
     serverID,
     version: VERSION,
@@ -73,10 +72,23 @@ export function statusReport(sources: StatusSources): StatusReport {
     accepts: auth.current.accepts,
     tokens,
     authorization,
-    pus: trireme.puInfos().map(pu => puStatus(pu, enforcer.counters(pu.contextID))),
-    counters: { ...flows.counters(), ...Object.fromEntries(queue) },
+    pus: trireme.puInfos().map(pu => puStatus(pu, countersOf(pu, enforcers))),
+    counters: { ...flows.counters(), ...queueCounters(enforcers) },
     problems: problems.list(),
   }
+}
+
+/** Only one of the enforcers knows the PU. */
+function countersOf({ contextID }: PUInfo, enforcers: readonly NfqEnforcer[]): Counters {
+  return Object.assign({}, ...enforcers.map(enforcer => enforcer.counters(contextID)))
+}
+
+function queueCounters(enforcers: readonly NfqEnforcer[]): Counters {
+  const total: Record<string, number> = {}
+  for (const [name, count] of enforcers.flatMap(enforcer => Object.entries(enforcer.stats().queue))) {
+    total[`queue ${name}`] = (total[`queue ${name}`] ?? 0) + count
+  }
+  return total
 }
 
 function puStatus({ contextID, runtime, policy }: PUInfo, counters: Counters): PUStatus {

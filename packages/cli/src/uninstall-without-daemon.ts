@@ -4,6 +4,7 @@ import { iptablesSupervisor } from '@trireme/supervisor-iptables'
 import type { Config } from './config.js'
 import { removeSocket } from './control/control-socket.js'
 import { assertUnused, readState, removeState } from './daemon-state.js'
+import { freeContainers } from './free-containers.js'
 
 /** Nobody enforces: nothing needs to hear of the PUs that end. */
 const nobody: ProcessingUnitsHandler = {
@@ -17,7 +18,7 @@ const nobody: ProcessingUnitsHandler = {
  * @throws CommandFailure where the daemon still runs.
  */
 export async function uninstallWithoutDaemon(config: Config, warn: (message: string) => void): Promise<void> {
-  const { serverID, stateDir, networks, excludedNetworks, socket } = config
+  const { serverID, stateDir, networks, excludedNetworks, socket, monitors } = config
   const state = await readState(stateDir)
   await assertUnused(stateDir, state)
   const own = await readProcessFacts('self')
@@ -35,7 +36,9 @@ export async function uninstallWithoutDaemon(config: Config, warn: (message: str
     },
     networks: { trireme: networks, excluded: excludedNetworks },
   })
+  const { docker } = monitors
   await runAll([
+    async () => docker && (await freeContainers({ serverID, docker }, warn)),
     () => supervisor.uninstall(),
     () => monitor.uninstall(),
     () => removeState(stateDir),

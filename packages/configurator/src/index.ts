@@ -3,32 +3,61 @@
  *
  * ```ts
  * import { readFile } from 'node:fs/promises'
- * import { newPSKTriremeWithLinuxMonitor } from '@trireme/configurator'
+ * import { newPSKTriremeWithDockerMonitor } from '@trireme/configurator'
  * import { loadPolicyFile, policyFileResolver } from '@trireme/policy-file'
  *
  * const serverID = 'host-a'
  * const document = await loadPolicyFile('policy.yaml')
- * const { trireme, monitor } = await newPSKTriremeWithLinuxMonitor({
- *   serverID,
- *   resolver: policyFileResolver({ document, authorization: 'mutual', serverID }),
- *   key: await readFile('psk'),
- *   stateDir: `/var/lib/trireme/${serverID}`,
- * })
+ * const resolver = policyFileResolver({ document, authorization: 'mutual', serverID })
+ * const key = await readFile('psk')
+ * const { trireme, monitor } = await newPSKTriremeWithDockerMonitor({ serverID, resolver, key })
  * await trireme.start()
  * await monitor.start()
  * await trireme.reconcile()
  * ```
  */
 
+export { DOCKER_NETWORKS } from './docker-networks.js'
+export {
+  type CompactPKIDockerOptions,
+  type DockerTrireme,
+  newCompactPKIWithDocker,
+  newPKITriremeWithDockerMonitor,
+  newPSKTriremeWithDockerMonitor,
+  type PKIDockerOptions,
+  type PKIDockerTrireme,
+  type PSKDockerOptions,
+} from './docker-presets.js'
+export {
+  type HybridOptions,
+  type HybridTrireme,
+  newHybridCompactPKIWithDocker,
+  newPKIHybridTriremeWithMonitor,
+  newPSKHybridTriremeWithMonitor,
+  type PKIHybridTrireme,
+} from './hybrid-presets.js'
 export {
   type LinuxOptions,
-  type LinuxPresetOptions,
   type LinuxTrireme,
   newPKITriremeWithLinuxMonitor,
   newPSKTriremeWithLinuxMonitor,
   newTriremeWithLinuxMonitor,
   type PKILinuxOptions,
   type PKILinuxTrireme,
-  type PresetOptions,
   type PSKLinuxOptions,
-} from './presets.js'
+} from './linux-presets.js'
+export {
+  type MonitorsOptions,
+  type NewTriremeOptions,
+  newTriremeWithOptions,
+  type WiredMonitors,
+  type WiredTrireme,
+} from './new-trireme-with-options.js'
+export type {
+  AuthOptions,
+  DockerPresetOptions,
+  LinuxPresetOptions,
+  PKIOptions,
+  PresetOptions,
+  PSKOptions,
+} from './preset-options.js'

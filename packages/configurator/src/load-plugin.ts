@@ -20,6 +20,11 @@ export async function loadPlugin<Plugin>(name: string, load: () => Promise<Plugi
   }
 }
 
+/** Whether `loadPlugin` rejected with this because the package is not installed. */
+export function isPluginMissing(error: unknown): boolean {
+  return error instanceof TriremeError && error.code === 'ERR_PEER_DEPENDENCY'
+}
+
 /** Whether the package itself was not found, and not something that it imports in turn. */
 function isMissing(error: unknown, name: string): boolean {
   const { code, message } = error as NodeJS.ErrnoException

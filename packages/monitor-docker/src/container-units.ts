@@ -137,6 +137,11 @@ export class ContainerUnits {
     })
   }
 
+  /** Takes all PUs down, whether their processes live or not. */
+  async stop(): Promise<void> {
+    for (const unit of this.#units.values()) await this.#reporting(unit, () => unit.stop())
+  }
+
   /** Forgets all, and leaves in force what is. */
   async release(): Promise<void> {
     const units = [...this.#units.values()]

@@ -92,14 +92,18 @@ export class ContainerWatch {
 
   /** Leaves in force what is. */
   async stop(): Promise<void> {
+    await runAll([() => this.#close(), () => this.#units.release()])
+  }
+
+  /** Takes down what is in force. */
+  async uninstall(): Promise<void> {
+    await runAll([() => this.#close(), () => this.#units.stop(), () => this.#units.release()])
+  }
+
+  async #close(): Promise<void> {
     this.#rootFolder.reject(new Error('the monitor is stopping'))
     this.#cancelDoubtCheck?.()
-    await runAll([
-      () => this.#gate?.stop(),
-      () => this.#session.stop(),
-      () => this.#tasks.idle(),
-      () => this.#units.release(),
-    ])
+    await runAll([() => this.#gate?.stop(), () => this.#session.stop(), () => this.#tasks.idle()])
   }
 
   list(): readonly { readonly contextID: string; readonly containerID: string }[] {

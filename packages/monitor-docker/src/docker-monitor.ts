@@ -68,6 +68,8 @@ export interface EnforcedContainer {
  * from then on connections are made anew by themselves. `stop` leaves containers running and enforced.
  */
 export interface DockerMonitor extends Monitor, AsyncDisposable {
+  /** Stops, and takes enforcement down: containers run on unpoliced. Idempotent. */
+  uninstall(): Promise<void>
   list(): readonly EnforcedContainer[]
 }
 
@@ -111,6 +113,12 @@ class StartableMonitor implements DockerMonitor {
     const watch = this.#watch
     this.#watch = undefined
     await watch?.stop()
+  }
+
+  async uninstall(): Promise<void> {
+    const watch = this.#watch
+    this.#watch = undefined
+    await watch?.uninstall()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

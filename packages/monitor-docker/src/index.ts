@@ -32,3 +32,4 @@ export {
   removeRuntime,
 } from './runtime-installation.js'
 export { swarmExtractor } from './swarm-extractor.js'
+export { type ContainerNamespace, visitContainerNamespaces } from './visit-container-namespaces.js'

@@ -28,6 +28,11 @@ export interface IptablesSupervisorOptions {
   /** `own` (default): PUs share that one namespace. `per-pu`: each PU has its own, and its rules are inside. */
   readonly namespaces?: 'own' | 'per-pu'
   /**
+   * What is there while there is no PU, nor one that an earlier process left: the rules that all PUs share (`installed`, the
+   * default), or none. With `per-pu` never any.
+   */
+  readonly whileEmpty?: 'installed' | 'absent'
+  /**
    * Whether a cgroup v2 path, relative to the mount, still exists. Spares a failed attempt where a PU's cgroup has vanished.
    * Default: ask the kernel.
    */
@@ -41,6 +46,9 @@ export interface IptablesSupervisorComponents {
   readonly filterQueue: () => FilterQueue
   readonly networks: Networks
 }
+
+/** What a supervisor of one network namespace needs to know. */
+export type SupervisedPlace = Pick<IptablesSupervisorOptions, 'netns' | 'whileEmpty' | 'cgroupExists'>
 
 /**
  * Traps the packets of PUs with iptables rules of both families, and lets the kernel decide what needs no identity.
@@ -62,7 +70,11 @@ export function iptablesSupervisor(
     }
     checkNetworks(components.networks)
     return new NamespacesSupervisor(path =>
-      supervisorOver(iptables({ backend, netns: path }), { ...options, netns: path }, components),
+      supervisorOver(
+        iptables({ backend, netns: path }),
+        { ...options, netns: path, whileEmpty: 'absent' },
+        components,
+      ),
     )
   }
 }
@@ -70,7 +82,7 @@ export function iptablesSupervisor(
 /** The same over any `Iptables`. */
 export function supervisorOver(
   programs: Iptables,
-  options: Pick<IptablesSupervisorOptions, 'netns' | 'cgroupExists'>,
+  options: SupervisedPlace,
   components: IptablesSupervisorComponents,
 ): Supervisor {
   checkNetworks(components.networks)
@@ -79,25 +91,21 @@ export function supervisorOver(
 
 class IptablesSupervisor implements Supervisor {
   readonly #iptables: Iptables
-  readonly #options: Pick<IptablesSupervisorOptions, 'netns' | 'cgroupExists'>
+  readonly #options: SupervisedPlace
   readonly #names: ChainNames
   readonly #filterQueue: () => FilterQueue
   readonly #changes: ChangeQueue<Desired>
   #networks: Networks
   #isStarted = false
 
-  constructor(
-    programs: Iptables,
-    options: Pick<IptablesSupervisorOptions, 'netns' | 'cgroupExists'>,
-    components: IptablesSupervisorComponents,
-  ) {
+  constructor(programs: Iptables, options: SupervisedPlace, components: IptablesSupervisorComponents) {
     this.#iptables = programs
     this.#options = options
     this.#names = chainNames(components.serverID)
     this.#filterQueue = components.filterQueue
     this.#networks = components.networks
     this.#changes = new ChangeQueue(NOTHING, (next, previous) =>
-      next.isInstalled
+      this.#hasRules(next)
         ? this.#install(next, previous)
         : switchGeneration(this.#iptables, this.#names, EMPTY_GENERATION),
     )
@@ -161,6 +169,11 @@ class IptablesSupervisor implements Supervisor {
       if (!desired.isInstalled) throw notStarted()
       return change(desired)
     })
+  }
+
+  #hasRules({ isInstalled, pus, inherited }: Desired): boolean {
+    const isEmpty = pus.size === 0 && inherited.length === 0
+    return isInstalled && !(isEmpty && this.#options.whileEmpty === 'absent')
   }
 
   async #readInherited(): Promise<readonly InheritedMatch[]> {

@@ -5,19 +5,19 @@ import {
   newPKITriremeWithLinuxMonitor,
   newPSKTriremeWithLinuxMonitor,
   newTriremeWithLinuxMonitor,
-} from './presets.js'
+} from './linux-presets.js'
 
 const resolver: PolicyResolver = { resolvePolicy: () => DENY_ALL, handlePUEvent() {} }
 const options = { serverID: 'host-a', resolver, key: Buffer.alloc(32, 7), stateDir: '/nonexistent/state' }
 
 describe('newPSKTriremeWithLinuxMonitor', () => {
   it.each(['binary', 'jwt'] as const)('wires all parts with %s tokens, and starts none', async tokens => {
-    const { trireme, monitor, enforcer } = await newPSKTriremeWithLinuxMonitor({ ...options, tokens })
+    const { trireme, monitor, enforcers } = await newPSKTriremeWithLinuxMonitor({ ...options, tokens })
     expect(trireme.serverID).toBe('host-a')
     expect(trireme.supervisor('linux-process')).toBeDefined()
     expect(trireme.supervisor('container')).toBeUndefined()
     expect(monitor.list()).toEqual([])
-    expect(() => enforcer.filterQueue()).toThrow(/not started/)
+    expect(() => enforcers[0]!.filterQueue()).toThrow(/not started/)
     await monitor.stop()
     await trireme.stop()
   })

@@ -1,0 +1,57 @@
+import { listOf, strictMap } from '@trireme/policy-file/yaml'
+import { z } from 'zod'
+
+/** How containers are monitored: checked, every path absolute. */
+export interface DockerConfig {
+  /** As `DOCKER_HOST` has it. Undefined: what that variable says, else the default socket. */
+  readonly engine?: string | undefined
+  /** PEM files. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string } | undefined
+  readonly syncAtStart: boolean
+  readonly killContainerOnError: boolean
+  /** Whether containers in the host's network are enforced. */
+  readonly hostNetwork: boolean
+  /** Where containers wait that the runtime of `trireme-docker-runtime` starts. */
+  readonly gateSocket?: string | undefined
+  readonly extractor: ExtractorConfig
+  /** Where processes are seen by the engine's numbers. */
+  readonly procFolder?: string | undefined
+}
+
+/** Who makes identities of containers. */
+export type ExtractorConfig =
+  | 'labels'
+  | 'swarm'
+  | 'kubernetes'
+  | { readonly command: readonly string[]; readonly timeoutMs?: number | undefined }
+
+const EXTRACTOR = 'labels, swarm, kubernetes or { command: [PROGRAM, ARGUMENT…], timeoutMs: … }'
+
+/** @param path reads a path. */
+export function dockerSchema(path: z.ZodType<string>): z.ZodType<DockerConfig> {
+  const flag = z.enum(['true', 'false'], { error: 'true or false' }).transform(text => text === 'true')
+  const onUnlessSaid = flag.default(true)
+  const command = strictMap({
+    command: listOf(z.string({ error: 'a text' }).min(1, { error: 'a text' }), 'a program and its arguments'),
+    timeoutMs: z
+      .string()
+      .regex(/^[1-9]\d{0,6}$/, { error: 'milliseconds' })
+      .transform(Number)
+      .optional(),
+  })
+  return strictMap({
+    engine: z
+      .string({ error: 'an address like unix:///var/run/docker.sock' })
+      .regex(/^[a-z]+:\/\//, { error: 'an address like unix:///var/run/docker.sock' })
+      .optional(),
+    tls: strictMap({ ca: path, cert: path, key: path }).optional(),
+    syncAtStart: onUnlessSaid,
+    killContainerOnError: onUnlessSaid,
+    hostNetwork: onUnlessSaid,
+    gateSocket: path.optional(),
+    extractor: z
+      .union([z.enum(['labels', 'swarm', 'kubernetes']), command], { error: EXTRACTOR })
+      .default('labels'),
+    procFolder: path.optional(),
+  })
+}

@@ -1,0 +1,121 @@
+import {
+  type Isolators,
+  newTrireme,
+  type ProcessingUnitsHandler,
+  type PublicKeyAdder,
+  type Secrets,
+  type Trireme,
+} from '@trireme/core'
+import type { NfqEnforcer } from '@trireme/enforcer-nfq'
+import type { DockerMonitor } from '@trireme/monitor-docker'
+import type { LinuxCgroupMonitor } from '@trireme/monitor-linux-cgroup'
+import { loadPlugin } from './load-plugin.js'
+import { type NewIsolator, nfqIsolators } from './nfq-isolator.js'
+import type { AuthOptions, DockerPresetOptions, LinuxPresetOptions, PresetOptions } from './preset-options.js'
+import { secretSuites } from './secret-suites.js'
+import { secretsOf } from './secrets-of.js'
+
+/** Which PUs there are: at least one of these. */
+export interface MonitorsOptions {
+  readonly docker?: DockerPresetOptions
+  readonly linux?: LinuxPresetOptions
+}
+
+export interface NewTriremeOptions<Monitors extends MonitorsOptions = MonitorsOptions> extends PresetOptions {
+  readonly auth: AuthOptions
+  readonly monitors: Monitors
+}
+
+/** What all presets give. Nothing is started: `trireme.start()`, each monitor's `start()`, `trireme.reconcile()`. */
+export interface WiredTrireme {
+  readonly trireme: Trireme
+  /** One for containers, one for what shares the host's network. */
+  readonly enforcers: readonly NfqEnforcer[]
+  /** Where certificates are handed out, with PKI. */
+  readonly publicKeyAdder?: PublicKeyAdder
+  /**
+   * Replaces all that identities are proved with, while connections come about: the first secrets sign, all are accepted.
+   * @throws TriremeError as `Trireme.updateSecrets` does.
+   */
+  updateSecrets(secrets: readonly Secrets[]): Promise<void>
+}
+
+/** The monitors that were asked for. */
+export interface WiredMonitors<Monitors extends MonitorsOptions> {
+  readonly dockerMonitor: Monitors extends { readonly docker: object }
+    ? DockerMonitor
+    : DockerMonitor | undefined
+  readonly linuxMonitor: Monitors extends { readonly linux: object }
+    ? LinuxCgroupMonitor
+    : LinuxCgroupMonitor | undefined
+}
+
+/**
+ * A Trireme of any of the parts that presets know. Loads the plugins which these need and no other.
+ * @throws TriremeError `ERR_PEER_DEPENDENCY` for a plugin that is not installed; what core and the plugins say of the options.
+ */
+export async function newTriremeWithOptions<Monitors extends MonitorsOptions>(
+  options: NewTriremeOptions<Monitors>,
+): Promise<WiredTrireme & WiredMonitors<Monitors>> {
+  const { serverID, resolver, collector, monitors } = options
+  const makers = await monitorMakers(monitors, options)
+  const { secrets, publicKeyAdder } = secretsOf(options.auth)
+  const newSuites = (each: readonly Secrets[]) => secretSuites(each, options.tokens)
+  const newIsolator = await nfqIsolators(options, await newSuites(secrets), monitors.docker !== undefined)
+  const { isolators, enforcers } = isolatorsFor(monitors, newIsolator)
+  const trireme = newTrireme({ serverID, resolver, isolators, ...(collector && { collector }) })
+  const wired: WiredTrireme & WiredMonitors<MonitorsOptions> = {
+    trireme,
+    enforcers,
+    ...(publicKeyAdder && { publicKeyAdder }),
+    dockerMonitor: makers.docker?.(trireme),
+    linuxMonitor: makers.linux?.(trireme),
+    updateSecrets: async each => trireme.updateSecrets(await newSuites(each)),
+  }
+  // A monitor is there exactly where its options are.
+  return wired as WiredTrireme & WiredMonitors<Monitors>
+}
+
+function isolatorsFor({ docker, linux }: MonitorsOptions, newIsolator: NewIsolator) {
+  const containers = docker && newIsolator({ namespaces: 'per-pu', whileEmpty: 'absent' })
+  const isHostEnforced = linux !== undefined || docker?.hostNetwork !== false
+  const whileEmpty = linux === undefined ? 'absent' : 'installed'
+  const onHost = isHostEnforced ? newIsolator({ namespaces: 'own', whileEmpty }) : undefined
+  const isolators: Isolators = {
+    ...(containers && { container: containers }),
+    ...(onHost && { 'linux-process': onHost }),
+  }
+  return { isolators, enforcers: [containers, onHost].flatMap(each => (each ? [each.enforcer] : [])) }
+}
+
+/** Makes each monitor that was asked for, once there is a handler. Plugins that are missing are told of first. */
+async function monitorMakers({ docker, linux }: MonitorsOptions, options: PresetOptions) {
+  return {
+    docker: docker && (await dockerMaker(docker, options)),
+    linux: linux && (await linuxMaker(linux, options)),
+  }
+}
+
+async function dockerMaker(docker: DockerPresetOptions, { collector }: PresetOptions) {
+  const { dockerMonitor } = await loadPlugin(
+    '@trireme/monitor-docker',
+    () => import('@trireme/monitor-docker'),
+  )
+  const { synchronizationHandler, hostNetwork: _, ...monitorOptions } = docker
+  const make = dockerMonitor(monitorOptions)
+  return (handler: ProcessingUnitsHandler): DockerMonitor =>
+    make({
+      handler,
+      ...(synchronizationHandler && { synchronizationHandler }),
+      ...(collector && { collector }),
+    })
+}
+
+async function linuxMaker({ stateDir, onProblem }: LinuxPresetOptions, { serverID }: PresetOptions) {
+  const { linuxCgroupMonitor } = await loadPlugin(
+    '@trireme/monitor-linux-cgroup',
+    () => import('@trireme/monitor-linux-cgroup'),
+  )
+  const make = linuxCgroupMonitor({ stateDir, name: serverID, ...(onProblem && { onProblem }) })
+  return (handler: ProcessingUnitsHandler): LinuxCgroupMonitor => make({ handler })
+}

@@ -1,0 +1,55 @@
+import {
+  DEFAULT_TRIREME_NETWORKS,
+  type Isolator,
+  type Networks,
+  noCollector,
+  type SecretSuite,
+} from '@trireme/core'
+import type { NfqEnforcer } from '@trireme/enforcer-nfq'
+import { DOCKER_NETWORKS } from './docker-networks.js'
+import { loadPlugin } from './load-plugin.js'
+import type { PresetOptions } from './preset-options.js'
+
+export interface NfqIsolator extends Isolator {
+  readonly enforcer: NfqEnforcer
+}
+
+/** Where PUs are enforced, and whether there are rules while there is no PU. */
+export interface IsolatorPlace {
+  readonly namespaces: 'own' | 'per-pu'
+  readonly whileEmpty: 'installed' | 'absent'
+}
+
+/** Makes enforcers and supervisors of one node, all of the same secrets and networks. */
+export type NewIsolator = (place: IsolatorPlace) => NfqIsolator
+
+/**
+ * Loads NFQUEUE and iptables.
+ * @throws TriremeError `ERR_PEER_DEPENDENCY`.
+ */
+export async function nfqIsolators(
+  options: PresetOptions,
+  [sending, ...accepted]: readonly [SecretSuite, ...SecretSuite[]],
+  hasContainers: boolean,
+): Promise<NewIsolator> {
+  const { serverID, authorization = 'mutual', generation = 0, collector = noCollector, onError } = options
+  const { nfqEnforcer } = await loadPlugin('@trireme/enforcer-nfq', () => import('@trireme/enforcer-nfq'))
+  const { iptablesSupervisor } = await loadPlugin(
+    '@trireme/supervisor-iptables',
+    () => import('@trireme/supervisor-iptables'),
+  )
+  const networks = networksOf(options, hasContainers)
+  return ({ namespaces, whileEmpty }) => {
+    const enforcer = nfqEnforcer({ authorization, generation, namespaces, ...(onError && { onError }) })({
+      ...{ serverID, ...sending, accepted, collector, networks },
+    })
+    const filterQueue = () => enforcer.filterQueue()
+    const supervisor = iptablesSupervisor({ namespaces, whileEmpty })({ serverID, filterQueue, networks })
+    return { enforcer, supervisor }
+  }
+}
+
+function networksOf({ networks, excludedNetworks = [] }: PresetOptions, hasContainers: boolean): Networks {
+  const usual = [...DEFAULT_TRIREME_NETWORKS, ...(hasContainers ? DOCKER_NETWORKS : [])]
+  return { trireme: networks ?? usual, excluded: excludedNetworks }
+}

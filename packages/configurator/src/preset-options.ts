@@ -1,0 +1,70 @@
+import type {
+  CompactPKIMaterial,
+  EventCollector,
+  PKIMaterial,
+  PolicyResolver,
+  Secrets,
+  SynchronizationHandler,
+} from '@trireme/core'
+import type { DockerMonitorOptions } from '@trireme/monitor-docker'
+import type { MonitorProblem } from '@trireme/monitor-linux-cgroup'
+
+/** How PUs of this node find, trust and judge each other. */
+export interface PresetOptions {
+  /** The node's name: the issuer of its PUs' identities. */
+  readonly serverID: string
+  readonly resolver: PolicyResolver
+  /** How identities are encoded; the same on all nodes. Default `binary`, or `jwt` where that alone is installed. */
+  readonly tokens?: 'binary' | 'jwt'
+  /** `mutual` (default): the PU that connects decides over the other, too. */
+  readonly authorization?: 'mutual' | 'receiver'
+  /** CIDRs in which peers are expected to carry an identity. Default `DEFAULT_TRIREME_NETWORKS`, with containers `DOCKER_NETWORKS` besides. */
+  readonly networks?: readonly string[]
+  /** CIDRs that are not looked at. Default none. */
+  readonly excludedNetworks?: readonly string[]
+  /** Differs from the previous start's: a counter kept in the state directory, say. Default 0. */
+  readonly generation?: number
+  /** Default: nobody listens. */
+  readonly collector?: EventCollector
+  /** Hears of the enforcer's errors that concern no single call. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** The monitor of Linux processes. */
+export interface LinuxPresetOptions {
+  /** Where the monitor keeps what must outlive the process. One Trireme per folder. */
+  readonly stateDir: string
+  /** Hears what concerns one PU and fails no call. */
+  readonly onProblem?: (problem: MonitorProblem) => void
+}
+
+/** The monitor of containers, and how they are enforced. */
+export interface DockerPresetOptions extends DockerMonitorOptions {
+  /** Told of what was there at the start. */
+  readonly synchronizationHandler?: SynchronizationHandler
+  /**
+   * Whether containers in the host's network are enforced (default), by rules in the host's namespace that exist as long as such a
+   * container does. False: they are refused, and the host's rules are never touched.
+   */
+  readonly hostNetwork?: boolean
+}
+
+/** A pre-shared key, at least 16 bytes. Whoever holds it can claim any identity. */
+export interface PSKOptions {
+  readonly key: Uint8Array
+}
+
+export interface PKIOptions extends PKIMaterial {
+  /**
+   * `on-the-wire` (default): the node's certificate travels in its records, and nodes whose certificates were given to the
+   * `publicKeyAdder` may do without. `handed-out`: only those are known, and records stay small.
+   */
+  readonly certificates?: 'on-the-wire' | 'handed-out'
+}
+
+/** What a node proves its identities with: the first of `secrets` signs, all are accepted. */
+export type AuthOptions =
+  | PSKOptions
+  | PKIOptions
+  | CompactPKIMaterial
+  | { readonly secrets: readonly Secrets[] }
