@@ -18,10 +18,12 @@ mtype = { SYN, ACK, CDATA, CRST, SYNACK, SACK, SDATA, SRST };    /* what a clien
 mtype = { PASS, DROP, QUEUE, REFUSE };                           /* verdicts */
 
 #ifdef ATTACKER
-#define TALLY(x) skip /* who has heard what matters only to how it ends */
+#define TALLY(x) skip /* who has heard what, and who hears of a reset, matters only to how it ends */
+#define FORMER bit unused
 #define AT_BOUND isOver = true
 #else
 #define TALLY(x) x
+#define FORMER byte former; byte formerISN
 #define AT_BOUND assert(false)
 #endif
 #ifdef ONE_NAMESPACE
@@ -39,7 +41,7 @@ Packet p;
 mtype way;
 
 /* 4: half-open entries. An overlay is its nonce: SYN overlay and record_c are nonce_c, h2 and both MACs are nonce_s. */
-typedef ServerFlow { mtype stage = none; byte isn; byte nonce; byte answer; byte answerISN; bit shares };
+typedef ServerFlow { mtype stage = none; byte isn; byte nonce; byte answer; byte answerISN; FORMER };
 ServerFlow servers[4];           /* code: FlowTable, the eldest first: two candidates and one auth; the last stays empty */
 byte seenAt[NONCES];             /* code: ReplayFilter: one more than the ISN under which nonce_c came */
 byte nonceOf[NONCES];            /* nonce_c that nonce_s answers, which is what MAC_s covers */
@@ -74,8 +76,6 @@ bool isWaiting; byte waitingIC, waitingIS; /* a SYN-ACK in the queue: the queued
 #define IS_FROM_CLIENT (p.kind == SYN || p.kind == ACK || p.kind == CDATA || p.kind == CRST)
 #define HAS_OVERLAY    (p.overlay != 0)
 #define IS_OLD(mark)   (mark != none && mark != handshake)                     /* code: isDemotion */
-#define IS_TWIN(x)     (servers[x].stage != none && servers[x].nonce == clientNonce && servers[x].shares)
-#define IS_SHARED      (IS_TWIN(0) || IS_TWIN(1) || IS_TWIN(2))                /* code: FlowTable.isShared */
 #define IS_AUTH        (servers[0].stage == auth || servers[1].stage == auth || servers[2].stage == auth)
 #define TELL(what) printf(what); printf(" %e %d %d overlay %d %e, %e: marks %e %e, client %e %e, server %e %e %e %e\n", p.kind, \
   p.ic, p.is, p.overlay, p.mac, way, markC, markS, client, tcpC, servers[0].stage, servers[1].stage, servers[2].stage, tcpS)
@@ -98,7 +98,13 @@ inline strip() { p.overlay = 0; p.mac = none; way = PASS }
 #ifdef RELEASE_ON_LOOPBACK
 #define MAY_RELEASE true
 #else
-#define MAY_RELEASE !SHARED_ENTRY /* 3: in one namespace SENT does not exist */
+#define MAY_RELEASE !SHARED_ENTRY
+#endif
+/* 3: in one namespace SENT does not exist: the answer came over loopback. code: ClientFlow.sharesEntry */
+#ifdef SENT_IF_SHARED
+#define MAY_BE_SENT true
+#else
+#define MAY_BE_SENT !SHARED_ENTRY
 #endif
 
 inline rules(mark, isInbound, isReply) {
@@ -117,7 +123,7 @@ inline rules(mark, isInbound, isReply) {
   fi
 }
 
-/* ---- the six steps. code: handshake.ts ---- */
+/* ---- the six steps. code: send-syn.ts and so on ---- */
 
 inline sendSyn() {
   if
@@ -135,28 +141,23 @@ inline sendSyn() {
 #endif
 }
 
-#ifdef SHARED_IF_HANDSHAKE
-#define MAY_SHARE (markS == handshake)
-#else
-#define MAY_SHARE SHARED_ENTRY
-#endif
-
 inline receiveSyn() {
+  j = 3;
   for (i : 0 .. 2) {
     if
     :: servers[i].stage != none && servers[i].isn == p.ic && servers[i].nonce == p.overlay ->
-       way = (servers[i].stage == auth -> DROP : PASS)
+       way = (servers[i].stage == auth -> DROP : PASS); j = i
     :: else
     fi
   }
+  if :: way == PASS -> rejuvenate(j) :: else fi;
   if
   :: way == QUEUE && seenAt[p.overlay] != 0 && seenAt[p.overlay] != p.ic + 1 -> way = DROP /* 5: replay */
   :: way == QUEUE && (seenAt[p.overlay] == 0 || seenAt[p.overlay] == p.ic + 1) ->
      seenAt[p.overlay] = p.ic + 1;
      if
      :: receiverAccepts ->
-        j = SHARED_ENTRY && MAY_SHARE && client != none && clientNonce == p.overlay;
-        addServer(p.overlay, p.ic, j); way = PASS
+        addServer(p.overlay, p.ic); way = PASS
      :: else -> way = (IS_OLD(markS) -> DROP : REFUSE)
      fi
   :: else
@@ -180,7 +181,12 @@ inline sendSynAck() {
   :: j < 3 && !ANSWERS(j) && servers[j].stage != auth && noncesS < NONCES ->
 #ifndef OLD_ANSWERS_HOLD
      for (i : 0 .. 2) { /* what was said for another socket of the kernel is void */
-       if :: servers[i].answerISN != p.is -> servers[i].answer = 0; servers[i].answerISN = 0 :: else fi
+       if
+       :: servers[i].answer != 0 && servers[i].answerISN != p.is ->
+          TALLY(servers[i].former = servers[i].answer; servers[i].formerISN = servers[i].answerISN);
+          servers[i].answer = 0; servers[i].answerISN = 0
+       :: else
+       fi
      }
 #endif
      /* 4.3: nonce_s belongs to (tuple, ISN_c, overlay, ISN_s) */
@@ -218,9 +224,15 @@ inline sendSynAck() {
 
 inline refuseSynAck() { client = refused; p.kind = SRST; p.is = NO_ISN; strip() } /* 3: rewritten into a reset for the PU */
 
+inline passAnswer() {
+  if :: client == released && MAY_BE_SENT -> markC = sent :: else fi; /* 3: the kernel's own ACK carries the overlay again */
+  strip()
+}
+
 inline receiveSynAck() {
   if
-  :: p.ic != clientISN -> way = DROP
+  :: p.ic != clientISN && client != syn_sent -> way = DROP
+  :: p.ic != clientISN && client == syn_sent -> strip() /* 3: the socket cannot take it and resets what it is the answer of */
   :: p.ic == clientISN && client == refused -> strip() /* 3: makes the PU's kernel reset the server */
   :: p.ic == clientISN && client != refused && !HAS_OVERLAY ->
      if
@@ -229,16 +241,15 @@ inline receiveSynAck() {
      :: client == syn_sent && !addressRule -> refuseSynAck()
      fi
   :: p.ic == clientISN && client != refused && HAS_OVERLAY -> if
-     :: clientAnswer == p.overlay && clientAnswerISN == p.is && p.mac == SYNACK ->
-        if :: client == released && !IS_SHARED -> markC = sent :: else fi; /* 3: the kernel's own ACK carries the overlay again */
-        strip()
+     :: clientAnswer == p.overlay && p.mac == SYNACK -> if :: clientAnswerISN == p.is -> passAnswer() :: else -> way = DROP fi
      :: else -> if
-        :: client == released || !MAC_S_HOLDS -> way = DROP
-        :: client != released && MAC_S_HOLDS && !transmitterAccepts -> refuseSynAck()
+        :: !MAC_S_HOLDS -> way = DROP
+        :: MAC_S_HOLDS && clientAnswer != 0 && clientAnswerISN != p.is -> strip() /* the challenge to it ends one of the two */
+        :: MAC_S_HOLDS && (clientAnswer == 0 || clientAnswerISN == p.is) && !transmitterAccepts -> refuseSynAck()
         :: else ->
            clientAnswer = p.overlay; clientAnswerISN = p.is; authenticC = IS_ANSWER;
            client = (client == syn_sent -> verified : client);
-           strip()
+           passAnswer()
         fi
      fi
   fi
@@ -260,7 +271,7 @@ inline sendAck() {
 #ifdef SHARED_AUTH
      markC = auth;
 #endif
-     if :: !IS_SHARED -> markC = sent :: else fi
+     if :: MAY_BE_SENT -> markC = sent :: else fi
   fi
 }
 
@@ -268,6 +279,12 @@ inline sendAck() {
 #define MAC_C_HOLDS(x) (p.overlay == servers[x].answer)
 #else
 #define MAC_C_HOLDS(x) (p.overlay == servers[x].answer && p.mac == ACK)
+#endif
+#ifdef ATTACKER
+#define IS_FORMER(x) false
+#else
+#define IS_FORMER(x) (servers[x].stage == syn_received && servers[x].isn == p.ic && p.mac == ACK && \
+  servers[x].former != 0 && servers[x].former == p.overlay && servers[x].formerISN == p.is)
 #endif
 
 inline receiveAck() {
@@ -285,6 +302,7 @@ inline receiveAck() {
      authorizedS = authorizedS || (tcpS != LISTEN && peerS == p.ic && isnS == p.is);
      servers[k].stage = auth; markS = auth; way = PASS;
      moveServer(0, k); moveServer(1, 3); moveServer(2, 3)
+  :: way == DROP && k == 3 && (IS_FORMER(0) || IS_FORMER(1) || IS_FORMER(2)) -> strip(); way = REFUSE /* its socket is gone */
   :: else
   fi;
   if :: way == PASS -> strip() :: else fi
@@ -294,7 +312,7 @@ inline receiveAck() {
 inline forgotten(mark, isApp) {
   if
   :: mark == auth || mark == acl -> if :: !isApp && p.kind == ACK -> strip() :: else -> way = DROP fi
-  :: mark == sent && isApp && !HAS_OVERLAY -> way = PASS
+  :: mark == sent && isApp && !SHARED_ENTRY && !HAS_OVERLAY -> way = PASS
   :: else -> way = REFUSE
   fi
 }

@@ -37,6 +37,10 @@ export const mutants = [
   // What the model itself brought to light.
   { name: 'OLD_ANSWERS_HOLD', breaks: 'authorizedS', base: ATTACKER },
   { name: 'DEMOTED_BY_VERDICT', breaks: 'authorizedS', base: ATTACKER },
-  { name: 'RELEASE_ON_LOOPBACK', breaks: 'authorizedS', base: [...ATTACKER, ONE_NAMESPACE] },
-  { name: 'SHARED_IF_HANDSHAKE', breaks: 'ticks', base: [...HONEST_WITH_RESTART, ONE_NAMESPACE] },
+  {
+    name: 'RELEASE_ON_LOOPBACK',
+    breaks: 'authorizedS',
+    base: [...ATTACKER, ONE_NAMESPACE, 'SENT_IF_SHARED'],
+  },
+  { name: 'SENT_IF_SHARED', breaks: 'ticks', base: [...HONEST_WITH_RESTART, ONE_NAMESPACE] },
 ].map(({ name, breaks, base }) => ({ name, breaks, defines: [...base, name] }))

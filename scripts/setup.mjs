@@ -28,6 +28,7 @@ const stamps = join(root, '.setup')
 /** Programs that must be found, and the Debian package that brings each. */
 const PROGRAMS = {
   'g++': 'g++',
+  gcc: 'gcc',
   make: 'make',
   python3: 'python3',
   'iptables-legacy': 'iptables',
@@ -43,6 +44,7 @@ const PROGRAMS = {
   'redis-benchmark': 'redis-tools',
   rsync: 'rsync',
   ncat: 'ncat',
+  spin: 'spin',
 }
 
 /** Services of these packages. Tests start the programs by hand; the machine is not to serve anything because of us. */

@@ -1,4 +1,5 @@
 /** Both ends on one host, in one network namespace, over the loopback interface. */
+import { stateOfMark } from '@trireme/core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { program } from '../harness/checkout.js'
 import { Daemon } from '../harness/daemon.js'
@@ -79,6 +80,23 @@ describe.each(cases)('loopback, iptables-$backend, tokens $tokens', ({ backend, 
     const { outcome } = await connect(undefined, family)
     expect(outcome).toMatchObject({ connected: false, error: 'ECONNREFUSED' })
     expect(outcome.ms).toBeLessThan(FIRST_SYN_MS)
+  })
+
+  it('one PU connects to another by an address that is translated on its way', async () => {
+    const { namespace } = host
+    const translate = '-d 127.0.0.2 -p tcp --dport 7000 -j DNAT --to-destination 127.0.0.1'.split(' ')
+    const iptables = [`iptables-${backend}`, '-w', '5', '-t', 'nat']
+    await namespace.mustRun([...iptables, '-A', 'OUTPUT', ...translate])
+    sessions.own({
+      stop: async () => void (await namespace.mustRun([...iptables, '-D', 'OUTPUT', ...translate])),
+    })
+    const target = { address: '127.0.0.2', port: 7000 }
+    const session = sessions.own(await connectAsPU(daemon, FRONTEND, target))
+    expect(session.outcome).toMatchObject({ connected: true })
+    expect(await session.exchange(100_000)).toMatchObject({ received: 100_000, equal: true })
+    const entries = await namespace.mustRun(['conntrack', '-L', '-p', 'tcp', '--orig-dst', '127.0.0.2'])
+    const marks = [...entries.matchAll(/mark=(\d+)/g)].map(([, mark]) => stateOfMark(Number(mark)))
+    expect(marks, entries).toEqual(['auth'])
   })
 
   it.each(FAMILIES)('a PU calls itself, over %s', async family => {

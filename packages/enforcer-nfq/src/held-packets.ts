@@ -6,6 +6,7 @@ export interface HeldPacket {
   readonly id: number
   readonly hook: number
   readonly mark: number
+  readonly isLoopback: boolean
   readonly bytes: Uint8Array
   /** Until when it may wait, by `performance.now()`. */
   readonly deadlineMs: number
@@ -36,11 +37,12 @@ export class HeldPackets {
   /** Copies the packet and holds it until `until` settles. False where there is no room. */
   hold(packet: QueuedPacket, until: Promise<unknown>): boolean {
     if (this.#held.size >= this.#options.maxPackets) return false
-    const { queue, id, hook, mark } = packet
+    const { queue, id, hook, mark, isLoopback } = packet
     const bytes = new Uint8Array(packet.data.subarray(packet.offset, packet.offset + packet.length))
     const { timeoutMs } = this.#options
     const deadlineMs = performance.now() + timeoutMs
-    this.#wait({ queue, id, hook, mark, bytes, deadlineMs, isSecondWait: false }, until, timeoutMs)
+    const held = { queue, id, hook, mark, isLoopback, bytes, deadlineMs, isSecondWait: false }
+    this.#wait(held, until, timeoutMs)
     return true
   }
 

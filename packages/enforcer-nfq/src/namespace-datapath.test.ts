@@ -2,6 +2,7 @@ import {
   compileNetworks,
   HandshakeSet,
   PACKET_MARK_MASK,
+  type PUPolicy,
   pskSecrets,
   refuseCommand,
   setStateCommand,
@@ -51,8 +52,8 @@ beforeEach(async () => {
   datapath.setPU(4097, context())
 })
 
-function context(): PUContext {
-  return new PUContext({ contextID: 'pu', runtime: testRuntime(), policy: testPolicy() })
+function context(policy: Partial<PUPolicy> = {}): PUContext {
+  return new PUContext({ contextID: 'pu', runtime: testRuntime(), policy: { ...testPolicy(), ...policy } })
 }
 
 function syn(differences: Partial<TcpDescription> = {}): Uint8Array {
@@ -73,10 +74,13 @@ describe('verdicts and marks', () => {
   })
 
   it('a new state goes by NF_REPEAT with the command of this start', () => {
-    const auth = setStateCommand({ key: 0, epoch: 5 }, 'auth')
-    const verdict = verdictOn({ queue: 4097, bytes: syn(), mark: FOREIGN + auth })
+    const networkACLs = [
+      { name: 'all', networks: ['0.0.0.0/0'], ports: [], protocol: 'tcp', action: 'accept' } as const,
+    ]
+    datapath.setPU(4097, context({ networkACLs }))
+    const verdict = verdictOn({ queue: 4097, hook: NF_INET_LOCAL_IN, bytes: syn(), mark: FOREIGN })
     expect(verdict.verdict).toBe(NF_REPEAT)
-    expect(verdict.mark).toBe(FOREIGN + setStateCommand(commands, 'handshake'))
+    expect(verdict.mark).toBe(FOREIGN + setStateCommand(commands, 'acl'))
   })
 
   it('a refusal is accepted with the command to reject', () => {

@@ -162,6 +162,7 @@ export class NamespaceDatapath {
     const arrival: Arrival = {
       packet,
       side: queued.hook === NF_INET_LOCAL_OUT ? 'app' : 'net',
+      isLoopback: queued.isLoopback,
       pu,
       state: stateOfMark(queued.mark),
       isCurrentEpoch: epochOfMark(queued.mark) === this.#options.filterQueue.commands.epoch,
@@ -196,4 +197,4 @@ export class NamespaceDatapath {
   }
 }
 
-type Queued = Pick<QueuedPacket, 'data' | 'offset' | 'length' | 'hook' | 'mark'>
+type Queued = Pick<QueuedPacket, 'data' | 'offset' | 'length' | 'hook' | 'mark' | 'isLoopback'>

@@ -15,6 +15,7 @@ export interface InjectedPacket {
   readonly hook?: number
   /** Default 0. */
   readonly mark?: number
+  readonly isLoopback?: boolean
   /** The packet from its IP header; copied. */
   readonly bytes: Uint8Array
   readonly isTruncated?: boolean
@@ -171,6 +172,7 @@ function asQueued(
     id,
     hook: packet.hook ?? NF_INET_LOCAL_OUT,
     mark: packet.mark ?? 0,
+    isLoopback: packet.isLoopback ?? false,
     data,
     offset: headroom,
     length: packet.bytes.length,

@@ -11,6 +11,8 @@ export interface QueuedPacket {
   readonly hook: number
   /** The packet mark, unsigned; 0 if it has none. */
   readonly mark: number
+  /** It came over the loopback interface or is about to leave over it. */
+  readonly isLoopback: boolean
   /** Memory in which the packet lies from `offset`, the first byte of its IP header, for `length` bytes. */
   readonly data: Uint8Array
   readonly offset: number

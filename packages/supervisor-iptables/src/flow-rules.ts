@@ -29,6 +29,11 @@ export const PLAIN_RESET: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST RST ${HA
 /** The first packet of a connection. */
 export const OPENING_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN`
 
+const HAS_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN SYN`
+
+/** Neither AUTH nor ACL. */
+const UNDECIDED: Rule = rule`-m connmark --mark ${masked(0, DECIDED_BIT)}`
+
 /** Puts the flow into a state of the current epoch. */
 export function setState(state: 'handshake' | 'auth' | 'acl', { commands }: FilterQueue): Rule {
   return rule`-j CONNMARK --set-xmark ${masked(connectionMark(state, commands.epoch), CONNECTION_MARK_MASK)}`
@@ -105,18 +110,45 @@ function aclRules(filterQueue: FilterQueue): readonly Rule[] {
 function flowRules(names: ChainNames, filterQueue: FilterQueue, direction: Direction): readonly Rule[] {
   const { epoch } = filterQueue.commands
   const decided = masked(DECIDED_BIT | connectionMark('none', epoch), DECIDED_BIT | EPOCH_MASK)
-  const sent = masked(connectionMark('sent', epoch), CONNECTION_MARK_MASK)
-  const released = rule`-m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ${HAS_NO_OVERLAY_OPTION}`
-  const refused = rule`-m connmark --mark ${masked(0, DECIDED_BIT)} -m conntrack --ctdir REPLY ${PLAIN_RESET}`
   return [
     rule`-p tcp -m connmark --mark ${decided} -m tcp ! --tcp-flags SYN SYN ${HAS_NO_OVERLAY_OPTION} -j RETURN`,
+    ...(direction === 'in' ? incomingRules(names, filterQueue) : outgoingRules(names, filterQueue)),
+  ]
+}
+
+function incomingRules(names: ChainNames, filterQueue: FilterQueue): readonly Rule[] {
+  const sent = masked(connectionMark('sent', filterQueue.commands.epoch), CONNECTION_MARK_MASK)
+  const released = rule`-m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ${HAS_NO_OVERLAY_OPTION}`
+  return [
     // A reset that is queued beside an unconfirmed conntrack entry is lost: it passes, and the enforcer hears of it.
-    ...(direction === 'in' ? [rule`${refused} ${logTo(filterQueue)}`] : []),
-    rule`-m connmark --mark ${masked(0, DECIDED_BIT)} ${PLAIN_RESET} -j RETURN`,
-    ...(direction === 'in' ? [rule`-m connmark --mark ${sent} ${released} -g ${names.authorize}`] : []),
-    rule`${OPENING_SYN} -j ${direction === 'in' ? names.synIn : names.synOut}`,
+    rule`${UNDECIDED} -m conntrack --ctdir REPLY ${PLAIN_RESET} ${logTo(filterQueue)}`,
+    rule`${UNDECIDED} ${PLAIN_RESET} -j RETURN`,
+    // Where both ends share the entry the client's release is not the server's authorization.
+    rule`! -i lo -m connmark --mark ${sent} ${released} -g ${names.authorize}`,
+    rule`${OPENING_SYN} -j ${names.synIn}`,
     // A PU's permitted SYN reaches a local receiver that is no PU.
-    ...(direction === 'in' ? [rule`-i lo ${isACLFlow(filterQueue)} ${OPENING_SYN} -j RETURN`] : []),
+    rule`-i lo ${isACLFlow(filterQueue)} ${OPENING_SYN} -j RETURN`,
     ...queueTo(filterQueue.flowQueue),
+  ]
+}
+
+/**
+ * A SYN bit that leaves a PU opens or answers for a socket that is not the one which the state was given to: the state is gone
+ * before the packet is queued, or what this kernel lets pass meanwhile would tell the new socket's numbers, and let data in to it.
+ * The queue still sees what it was, and gives it back to the answer that is sent again. An answer within a flow that a rule over
+ * addresses let in keeps its state: that one holds for the tuple, whatever the socket.
+ */
+function outgoingRules(names: ChainNames, filterQueue: FilterQueue): readonly Rule[] {
+  const [showState, queue] = queueTo(filterQueue.flowQueue)
+  const demote = setState('handshake', filterQueue)
+  const acl = masked(connectionMark('acl', 0), STATE_MASK)
+  return [
+    rule`${UNDECIDED} ${PLAIN_RESET} -j RETURN`,
+    rule`${OPENING_SYN} ${demote}`,
+    rule`${OPENING_SYN} -j ${names.synOut}`,
+    showState,
+    rule`${HAS_SYN} -m connmark ! --mark ${acl} ${demote}`,
+    rule`${HAS_SYN} -m conntrack --ctdir ORIGINAL ${demote}`,
+    queue,
   ]
 }

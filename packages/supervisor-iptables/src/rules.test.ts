@@ -62,19 +62,26 @@ describe('the rules', () => {
       '-p tcp -m connmark --mark 0x1400000/0x7c00000 -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254 -j RETURN',
       '-m connmark --mark 0x0/0x400000 -m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -m limit --limit 500/s --limit-burst 500 -j NFLOG --nflog-group 4096',
       '-m connmark --mark 0x0/0x400000 -p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
-      '-m connmark --mark 0x1200000/0x7f00000 -m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ! --tcp-option 254 -g AUTH',
+      '! -i lo -m connmark --mark 0x1200000/0x7f00000 -m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ! --tcp-option 254 -g AUTH',
       '-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j SYN-IN',
       '-i lo -m connmark --mark 0x1500000/0x7f00000 -p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j RETURN',
       '-j CONNMARK --restore-mark --nfmask 0xfff00000 --ctmask 0x7f00000',
       '-j NFQUEUE --queue-num 4096',
     ])
+    expect(chain(names.authorize)).toEqual(['-j CONNMARK --set-xmark 0x1400000/0x7f00000'])
+  })
+
+  it('take the state from a flow whose tuple is used again, before the queue sees the SYN or its answer', () => {
     expect(chain(names.flowOut)).toEqual([
       chain(names.flowIn)[0],
       chain(names.flowIn)[2],
+      '-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j CONNMARK --set-xmark 0x1100000/0x7f00000',
       '-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -j SYN-OUT',
-      ...chain(names.flowIn).slice(-2),
+      '-j CONNMARK --restore-mark --nfmask 0xfff00000 --ctmask 0x7f00000',
+      '-p tcp -m tcp --tcp-flags SYN SYN -m connmark ! --mark 0x500000/0x700000 -j CONNMARK --set-xmark 0x1100000/0x7f00000',
+      '-p tcp -m tcp --tcp-flags SYN SYN -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x1100000/0x7f00000',
+      '-j NFQUEUE --queue-num 4096',
     ])
-    expect(chain(names.authorize)).toEqual(['-j CONNMARK --set-xmark 0x1400000/0x7f00000'])
   })
 
   it('bring a SYN on a flow with a state to its PU', () => {

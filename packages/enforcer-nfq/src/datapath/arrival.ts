@@ -7,6 +7,8 @@ export interface Arrival {
   readonly packet: TcpPacket
   /** `app`: it leaves a PU. `net`: it is about to enter one. */
   readonly side: 'app' | 'net'
+  /** It never left the namespace: both ends share one connection entry. */
+  readonly isLoopback: boolean
   /** The PU whose queue it came through; undefined for the flow queue. */
   readonly pu: PUContext | undefined
   /** What the connection's entry said when the packet came. */

@@ -1,7 +1,12 @@
 import { ACK_OVERLAY_BYTES } from '@trireme/core'
 import type { Arrival } from './arrival.js'
-import { receiveAck, receiveSyn, receiveSynAck, sendAck, sendSyn, sendSynAck } from './handshake.js'
 import { edited, type Path } from './path.js'
+import { receiveAck } from './receive-ack.js'
+import { receiveSyn } from './receive-syn.js'
+import { receiveSynAck } from './receive-syn-ack.js'
+import { sendAck } from './send-ack.js'
+import { sendSyn } from './send-syn.js'
+import { sendSynAck } from './send-syn-ack.js'
 import { plain } from './unidentified.js'
 import { ACCEPT, accept, drop, refuse, type Verdict } from './verdict.js'
 
@@ -20,7 +25,7 @@ export function decide(path: Path, arrival: Arrival): Verdict {
 
 function appSyn(path: Path, arrival: Arrival): Verdict {
   if (arrival.packet.hasOverlayOption) return drop('format')
-  return arrival.pu ? sendSyn(path, arrival.pu, arrival) : drop('context')
+  return arrival.pu ? sendSyn(path, arrival.pu, arrival.packet) : drop('context')
 }
 
 function netSyn(path: Path, arrival: Arrival): Verdict {
@@ -31,14 +36,15 @@ function netSyn(path: Path, arrival: Arrival): Verdict {
   if (pu) return receiveSyn(path, pu, arrival)
   // A PU of this host dials a server beside the PUs: the server gets a plain SYN, and step 4 judges its answer.
   const client = path.flows.client(packet.flowKey())
-  if (client?.isn === packet.sequence) return edited(plain(path, packet), accept)
-  return drop('context')
+  if (client?.isn !== packet.sequence) return drop('context')
+  client.isBesideThePUs = true
+  return edited(plain(path, packet), accept)
 }
 
 function netSynAck(path: Path, arrival: Arrival): Verdict {
   const { packet, state } = arrival
   const flow = path.flows.client(packet.reverseFlowKey())
-  if (flow) return receiveSynAck(path, flow, packet)
+  if (flow) return receiveSynAck(path, flow, arrival)
   if (state === 'acl' && !packet.hasOverlayOption) return edited(plain(path, packet), accept)
   return drop('state')
 }
@@ -74,8 +80,10 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
   const { packet, state } = arrival
   if (packet.isRst) return packet.hasOverlayOption ? drop('state') : ACCEPT
   if (state === 'auth' || state === 'acl') return decidedWithoutFlow(path, arrival)
-  // A released client that was silent for longer than its entry lives: only the server's first word ends this state.
-  const isReleased = state === 'sent' && arrival.side === 'app' && arrival.isCurrentEpoch
+  // A released client that was silent for longer than its entry lives: only the server's first word ends this state. Where both
+  // ends share the entry, there is no such state, and the packet might be the server's.
+  const isReleased =
+    state === 'sent' && arrival.side === 'app' && arrival.isCurrentEpoch && !arrival.isLoopback
   if (isReleased && !packet.hasOverlayOption) return ACCEPT
   if (!path.resets.take(path.now())) return drop('mid-stream')
   return edited(plain(path, packet), refuse)

@@ -215,7 +215,7 @@ describe('flaw 20: the AUTH mark does not outlive its connection', () => {
   })
 
   it('flaw 20: a resent SYN-ACK of the authorized connection keeps mark and overlay, whatever came between', async () => {
-    const { network, server, peer, synAck } = await established()
+    const { network, server, socket, peer, synAck } = await established()
     const { acknowledgement } = parsed(synAck)
     const resent = tcpPacket({ ...DOWN, flags: ['SYN', 'ACK'], sequence: peer.isn, acknowledgement })
     server.output(resent)
@@ -223,7 +223,10 @@ describe('flaw 20: the AUTH mark does not outlive its connection', () => {
     expect([...parsed(network.sent.at(-1)!).payload()]).toEqual([...parsed(synAck).payload()])
     const before = network.sent.length
     server.output(tcpPacket({ ...DOWN, flags: ['SYN', 'ACK'], sequence: peer.isn + 1, acknowledgement }))
-    expect([network.sent.length, stateAt(server)]).toEqual([before, 'auth'])
+    expect([network.sent.length, stateAt(server)]).toEqual([before, 'handshake'])
+    socket.write(', world')
+    network.run(1000)
+    expect(peer.received.toString()).toBe('hello, world')
   })
 })
 

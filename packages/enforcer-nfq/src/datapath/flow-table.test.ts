@@ -11,7 +11,7 @@ function server(differences: Partial<ServerFlow> = {}): ServerFlow {
     stage: 'syn-received',
     lastSeenMs: 0,
   }
-  return { ...flow, sharesEntry: false, ...differences } as ServerFlow
+  return { ...flow, ...differences } as ServerFlow
 }
 
 function client(differences: Partial<ClientFlow> = {}): ClientFlow {
@@ -32,16 +32,12 @@ describe('candidates of a tuple', () => {
     expect(table.servers('tuple').map(flow => flow.isn)).toEqual([4])
   })
 
-  it('that share the kernel’s entry are known as long as one of their id is there', () => {
+  it('are as old as their last SYN', () => {
     const table = new FlowTable()
-    const first = server({ isn: 1, sharesEntry: true })
-    table.addServer(first)
-    table.addServer(server({ isn: 2, sharesEntry: true }))
-    expect(table.isShared('id')).toBe(true)
-    table.settle(first)
-    expect(table.isShared('id')).toBe(true)
-    table.removePU('pu')
-    expect(table.isShared('id')).toBe(false)
+    const flows = [1, 2].map(isn => server({ isn }))
+    for (const flow of flows) table.addServer(flow)
+    table.rejuvenate(flows[0]!)
+    expect(table.servers('tuple').map(flow => flow.isn)).toEqual([2, 1])
   })
 })
 

@@ -9,10 +9,8 @@ const MAX_CANDIDATES = 2
 /** The handshakes that one network namespace knows of, bounded: beyond the bound the eldest go. */
 export class FlowTable {
   readonly #clients = new Map<string, ClientFlow>()
-  /** Per tuple, the eldest first. */
+  /** Per tuple, in the order of their last SYNs, the eldest first. */
   readonly #servers = new Map<string, ServerFlow[]>()
-  /** IDs of server flows that share the kernel's entry with their client's: how the client's steps learn of it. */
-  readonly #sharedIDs = new Set<string>()
 
   client(key: string): ClientFlow | undefined {
     return this.#clients.get(key)
@@ -23,6 +21,10 @@ export class FlowTable {
     this.#clients.delete(flow.key)
     if (this.#clients.size >= MAX_FLOWS) this.#evictClient()
     this.#clients.set(flow.key, flow)
+  }
+
+  removeClient(key: string): void {
+    this.#clients.delete(key)
   }
 
   /** All flows of a tuple, the eldest first. */
@@ -38,7 +40,13 @@ export class FlowTable {
     if (flows.length === 0 && this.#servers.size >= MAX_FLOWS) this.#evictServer()
     flows.push(flow)
     this.#servers.set(flow.key, flows)
-    if (flow.sharesEntry) this.#sharedIDs.add(flow.id)
+  }
+
+  /** The flow's SYN came again: it is its tuple's youngest. */
+  rejuvenate(flow: ServerFlow): void {
+    const flows = this.#servers.get(flow.key) ?? []
+    flows.splice(flows.indexOf(flow), 1)
+    flows.push(flow)
   }
 
   /** The flow became the tuple's one connection: what else was kept for the tuple goes. */
@@ -55,13 +63,11 @@ export class FlowTable {
     const flows = this.#servers.get(key) ?? []
     for (const flow of [...flows]) {
       if (flow.stage === 'auth') this.#forget(flows, flow)
-      else if (flow.answer?.isn !== isn) flow.answer = undefined
+      else if (flow.answer && flow.answer.isn !== isn) {
+        flow.formerAnswer = flow.answer
+        flow.answer = undefined
+      }
     }
-  }
-
-  /** Whether client and server of the flow share one connection entry of the kernel. */
-  isShared(id: string): boolean {
-    return this.#sharedIDs.has(id)
   }
 
   /** Forgets the flows of a PU that is enforced no longer. */
@@ -88,8 +94,6 @@ export class FlowTable {
 
   #forget(flows: ServerFlow[], flow: ServerFlow): void {
     flows.splice(flows.indexOf(flow), 1)
-    // A replay under another ISN bears the same ID.
-    if (!flows.some(other => other.id === flow.id)) this.#sharedIDs.delete(flow.id)
   }
 
   #evictClient(): void {

@@ -26,6 +26,10 @@ export interface ClientFlow {
   readonly own: OwnRecord
   readonly overlay: Uint8Array
   readonly h1: Buffer
+  /** Its SYN came to a server of this namespace that is no PU's. */
+  isBesideThePUs: boolean
+  /** Its answer came over loopback: both ends share one connection entry, and only the net side's verdicts may mark it. */
+  sharesEntry: boolean
   stage: 'syn-sent' | 'verified' | 'released' | 'refused'
   answer: Answer | undefined
   /** Who gave the answer. */
@@ -48,10 +52,15 @@ export interface ServerFlow {
   readonly suite: Suite
   readonly h1: Buffer
   readonly peer: PeerRecord
-  /** Whether the client is in the same namespace and shares the kernel's connection entry. */
-  readonly sharesEntry: boolean
   stage: 'syn-received' | 'auth'
   answer: Answer | undefined
+  /** The answer of an earlier socket of the kernel: it authorizes nothing, but its MAC_c is worth a reset. */
+  formerAnswer: Answer | undefined
   ackOverlay: Uint8Array | undefined
   lastSeenMs: number
+}
+
+/** The ID under which both ends report a connection: that of its SYN's overlay. */
+export function flowID(h1: Buffer): string {
+  return h1.toString('hex', 0, 16)
 }

@@ -36,9 +36,12 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
  * A SYN-ACK without overlay that answers a SYN with one: somebody stripped it, or the peer is not enforced. It passes only if
  * an application ACL allows the destination explicitly, or in observe mode.
  */
-export function receivePlainSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
+export function receivePlainSynAck(path: Path, flow: ClientFlow, arrival: Arrival): Verdict {
+  const { packet, isLoopback } = arrival
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
+  // The entry may be shared with a server that is a PU: that one answers with an overlay, and this would let the client in to it.
+  if (isLoopback && !flow.isBesideThePUs) return drop('state')
   const decision = decideUnidentified(pu, explicitAccept(pu.applicationACL, packet))
   path.reporter.report({ pu, decision, role: 'client', key: flow.key, flowID: flow.id })
   if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))

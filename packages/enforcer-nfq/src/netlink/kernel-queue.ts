@@ -277,6 +277,7 @@ function blankPacket() {
     id: 0,
     hook: 0,
     mark: 0,
+    isLoopback: false,
     data: new Uint8Array(0) as Uint8Array,
     offset: 0,
     length: 0,

@@ -28,6 +28,7 @@ const blank = () => ({
   isTruncated: false,
   isChecksumPartial: false,
   isGso: false,
+  isLoopback: false,
 })
 
 function verdictOf(fields: Partial<VerdictFields>): Uint8Array {
@@ -115,6 +116,20 @@ describe('parsePacket', () => {
     expect(fields).toEqual({ ...blank(), ...expected })
   })
 
+  it.each([
+    ['in', '0500', true],
+    ['out', '0600', true],
+    ['in', '0500', false],
+  ])('tells the loopback interface, by which the packet goes %s', (_, type, isLoopback) => {
+    const index = isLoopback ? '00000001' : '00000002'
+    const bytes = bytesOf(
+      `00000000 0003 0000 00000000 00000000 02000007 | 0b00 0100 00000009 0800 01 00 | 0800 ${type} ${index}`,
+    )
+    const fields = blank()
+    expect(parsePacket(viewOf(bytes), 0, bytes.length, fields)).toBe(true)
+    expect(fields).toEqual({ ...blank(), queue: 7, id: 9, hook: 1, isLoopback })
+  })
+
   it('gives what is there of a message that was cut', () => {
     const fields = blank()
     expect(parsePacket(viewOf(packet), 0, 100, fields)).toBe(true)
@@ -146,7 +161,7 @@ describe('any bytes', () => {
   it('nor do attributes that lie about their length', () => {
     const attribute = fc.record({
       length: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 0xffff })),
-      type: fc.constantFrom(0, 1, 3, 10, 13, 14, 0x800a, 0xffff),
+      type: fc.constantFrom(0, 1, 3, 5, 6, 10, 13, 14, 0x800a, 0xffff),
       value: fc.uint8Array({ maxLength: 12 }),
     })
     const message = fc.array(attribute, { maxLength: 8 }).map(attributes => {

@@ -7,8 +7,8 @@ import { MessageWriter } from './message-writer.js'
  * ```
  * CONFIG   CMD 1 {u8 cmd, u8 0, be16 family}  PARAMS 2 {be32 copy_range, u8 mode}  QUEUE_MAXLEN 3 be32
  *          MASK 4 be32  FLAGS 5 be32
- * PACKET   PACKET_HDR 1 {be32 id, be16 hw_protocol, u8 hook}  MARK 3 be32  PAYLOAD 10  CAP_LEN 13 be32
- *          SKB_INFO 14 be32
+ * PACKET   PACKET_HDR 1 {be32 id, be16 hw_protocol, u8 hook}  MARK 3 be32  IFINDEX_INDEV 5 be32  IFINDEX_OUTDEV 6 be32
+ *          PAYLOAD 10  CAP_LEN 13 be32  SKB_INFO 14 be32
  * VERDICT  VERDICT_HDR 2 {be32 verdict, be32 id}  MARK 3 be32  PAYLOAD 10
  * ```
  */
@@ -39,11 +39,15 @@ const NFQNL_COPY_PACKET = 2
 const NFQA_PACKET_HDR = 1
 const NFQA_VERDICT_HDR = 2
 const NFQA_MARK = 3
+const NFQA_IFINDEX_INDEV = 5
+const NFQA_IFINDEX_OUTDEV = 6
 const NFQA_PAYLOAD = 10
 const NFQA_CAP_LEN = 13
 const NFQA_SKB_INFO = 14
 const NFQA_SKB_CSUMNOTREADY = 1
 const NFQA_SKB_GSO = 2
+/** `lo` has this index in every network namespace (`include/net/flow.h`). */
+const LOOPBACK_IFINDEX = 1
 
 /** A verdict's bytes without mark and payload. */
 const VERDICT_BYTES = NFGEN_HDRLEN + NLA_HDRLEN + 8
@@ -113,6 +117,7 @@ export interface PacketFields {
   id: number
   hook: number
   mark: number
+  isLoopback: boolean
   offset: number
   length: number
   isTruncated: boolean
@@ -147,6 +152,7 @@ function clear(into: PacketFields, queue: number): void {
   into.id = 0
   into.hook = 0
   into.mark = 0
+  into.isLoopback = false
   into.offset = 0
   into.length = 0
   into.isTruncated = false
@@ -169,6 +175,8 @@ function takePayload(into: PacketFields, value: number, length: number, end: num
 
 function takeNumber(view: DataView, value: number, type: number, into: PacketFields): void {
   if (type === NFQA_MARK) into.mark = view.getUint32(value, false)
+  else if (type === NFQA_IFINDEX_INDEV || type === NFQA_IFINDEX_OUTDEV)
+    into.isLoopback = view.getUint32(value, false) === LOOPBACK_IFINDEX
   else if (type === NFQA_CAP_LEN) into.isTruncated = true
   else if (type === NFQA_SKB_INFO) {
     const bits = view.getUint32(value, false)

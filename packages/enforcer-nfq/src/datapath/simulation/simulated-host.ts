@@ -46,6 +46,8 @@ export interface SimulatedHostOptions {
   /** Wraps the engine, to make it slow or wrong. */
   readonly engine?: (engine: TokenEngine) => TokenEngine
   readonly showsStateBefore?: boolean
+  /** Sees each packet while it waits for its verdict. */
+  readonly onQueued?: (host: SimulatedHost, bytes: Uint8Array) => void
   /** Without an enforcer every packet passes untouched. Default true. */
   readonly isEnforced?: boolean
 }
@@ -67,6 +69,7 @@ interface Waiting {
   readonly direction: 'in' | 'out'
   readonly bytes: Uint8Array
   readonly entry: ConntrackEntry
+  readonly isLoopback: boolean
 }
 
 /** One network namespace: sockets, conntrack with its marks, the rules, and the enforcer's data path on an in-memory queue. */
@@ -196,24 +199,29 @@ export class SimulatedHost {
   #judge(direction: 'in' | 'out', packet: TcpPacket, { bytes, mark }: MarkedBytes): void {
     const entry = this.entryOf(packet)
     const owner = this.ports.get(direction === 'out' ? packet.sourcePort : packet.destinationPort)
+    const isLoopback = this.has(formatAddress(packet.source)) && this.has(formatAddress(packet.destination))
+    const waiting = { direction, bytes, entry, isLoopback }
     const verdict = applyRules({
       direction,
       packet,
       entry,
+      isLoopback,
       mark,
       filterQueue: this.#filterQueue,
       puQueue: owner === undefined ? undefined : this.#queues.get(owner),
       showsStateBefore: this.#options.showsStateBefore ?? true,
     })
-    if (verdict.action === 'queue') this.#enqueue({ direction, bytes, entry }, verdict.queue, verdict.mark)
-    else if (verdict.action === 'refuse') this.#reject({ direction, bytes, entry })
-    else if (verdict.action === 'accept') this.#pass({ direction, bytes, entry })
+    if (verdict.action === 'queue') this.#enqueue(waiting, verdict.queue, verdict.mark)
+    else if (verdict.action === 'refuse') this.#reject(waiting)
+    else if (verdict.action === 'accept') this.#pass(waiting)
     else this.#forget(entry)
   }
 
   #enqueue(waiting: Waiting, queue: number, mark: number): void {
     const hook = waiting.direction === 'out' ? NF_INET_LOCAL_OUT : NF_INET_LOCAL_IN
-    const id = this.#queue.inject({ queue, hook, mark, bytes: waiting.bytes })
+    const { isLoopback, bytes } = waiting
+    this.#options.onQueued?.(this, bytes)
+    const id = this.#queue.inject({ queue, hook, mark, isLoopback, bytes })
     this.#waiting.set(`${queue} ${id}`, waiting)
     this.drain()
   }

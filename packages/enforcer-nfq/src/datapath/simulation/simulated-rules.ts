@@ -22,6 +22,8 @@ export interface RuleInput {
   readonly direction: 'in' | 'out'
   readonly packet: TcpPacket
   readonly entry: ConntrackEntry
+  /** Whether it stays within the host. */
+  readonly isLoopback: boolean
   /** The packet's mark. */
   readonly mark: number
   readonly filterQueue: FilterQueue
@@ -60,14 +62,22 @@ function withState(input: RuleInput): RuleVerdict {
   const isPlain = !packet.hasOverlayOption
   if (isDecided && epochOfMark(entry.mark) === epoch && !packet.hasSyn && isPlain) return ACCEPT
   if (!isDecided && packet.isRst && isPlain) return ACCEPT
-  const isReleased = direction === 'in' && entry.mark === connectionMark('sent', epoch)
+  const isReleased = direction === 'in' && !input.isLoopback && entry.mark === connectionMark('sent', epoch)
   const isReply = packet.flowKey() !== entry.original
   if (isReleased && isReply && !packet.hasSyn && !packet.isRst && isPlain) {
     entry.mark = connectionMark('auth', epoch)
     return ACCEPT
   }
+  const before = entry.mark
+  if (direction === 'out' && packet.hasSyn && (isOpeningSyn(packet) || isOfSocket(before, isReply)))
+    entry.mark = connectionMark('handshake', epoch)
   if (isOpeningSyn(packet) && puQueue !== undefined) return trap(input, puQueue)
-  return { action: 'queue', queue: filterQueue.flowQueue, mark: entry.mark }
+  return { action: 'queue', queue: filterQueue.flowQueue, mark: before }
+}
+
+/** Whether the state was given to one socket: that of a rule over addresses holds for the tuple, if it let the peer in. */
+function isOfSocket(mark: number, isReply: boolean): boolean {
+  return stateOfMark(mark) !== 'acl' || !isReply
 }
 
 function trap({ entry, filterQueue, showsStateBefore }: RuleInput, queue: number): RuleVerdict {

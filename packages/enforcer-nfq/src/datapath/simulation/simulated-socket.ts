@@ -86,6 +86,11 @@ export class SimulatedSocket {
     this.#close('ECONNABORTED')
   }
 
+  /** Closes and tells nobody, as when its host loses power. */
+  vanish(): void {
+    this.#close('EOWNERDEAD')
+  }
+
   receive(packet: TcpPacket): void {
     if (this.state === 'syn-sent') this.#inSynSent(packet)
     else if (this.state === 'syn-received') this.#inSynReceived(packet)

@@ -1,0 +1,58 @@
+import { type AckOverlay, clientMAC, macEquals, parseAck } from '@trireme/core'
+import { stripOverlay } from '../packet/edit.js'
+import type { TcpPacket } from '../packet/tcp-packet.js'
+import { decideReceiver, rejected } from './decisions.js'
+import type { Answer, ServerFlow } from './flow.js'
+import { edited, type Path } from './path.js'
+import { isSuccessor } from './sequence.js'
+import { peerFault } from './standing.js'
+import { deny, plain } from './unidentified.js'
+import { ACCEPT, accept, drop, hold, refuse, setState, type Verdict } from './verdict.js'
+
+/** Step 6: MAC_c is about to enter the server: the connection is authorized, if the rules still say so. */
+export function receiveAck(path: Path, flows: readonly ServerFlow[], packet: TcpPacket): Verdict {
+  if (!packet.hasOverlayOption) return flows.some(flow => flow.stage === 'auth') ? ACCEPT : drop('state')
+  if (packet.isRst || !packet.hasAck) return drop('format')
+  const overlay = packet.payload()
+  const ack = parseAck(path.handshakes.answering(overlay).suite, overlay)
+  if (typeof ack === 'string') return drop(ack)
+  const authorized = flows.find(flow => flow.stage === 'auth')
+  if (authorized?.ackOverlay && macEquals(authorized.ackOverlay, overlay))
+    return edited(stripOverlay(packet, path.out), accept)
+  const candidates = flows.filter(
+    flow => flow.stage === 'syn-received' && isSuccessor(packet.sequence, flow.isn),
+  )
+  const flow = candidates.find(({ answer }) => proves(answer, packet, ack))
+  if (flow) return authorize(path, flow, packet)
+  // The peer took an answer whose socket is gone at our end: a reset tells it.
+  if (candidates.some(({ formerAnswer }) => proves(formerAnswer, packet, ack)))
+    return edited(plain(path, packet), refuse)
+  return drop('mac')
+}
+
+/** Whether the segment acknowledges this answer and MAC_c is over it. */
+function proves(answer: Answer | undefined, packet: TcpPacket, ack: AckOverlay): boolean {
+  if (!answer || !isSuccessor(packet.acknowledgement, answer.isn)) return false
+  return macEquals(clientMAC(answer.keys, answer.h2, answer.mac, ack.header), ack.mac)
+}
+
+function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
+  const pu = path.pus.current(flow.pu)
+  if (!pu) return drop('context')
+  const { peer, key, id } = flow
+  const fault = peerFault(path, flow)
+  if (fault instanceof Promise) return hold(fault)
+  if (fault) {
+    path.reporter.report({ pu, peer, decision: rejected(fault), role: 'server', key, flowID: id })
+    return drop(fault)
+  }
+  const decision = decideReceiver(pu, peer, packet.destinationPort)
+  path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
+  // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
+  if (decision.verdict === 'reject') return deny(path, pu, packet)
+  flow.stage = 'auth'
+  flow.ackOverlay = new Uint8Array(packet.payload())
+  flow.lastSeenMs = path.now()
+  path.flows.settle(flow)
+  return edited(stripOverlay(packet, path.out), size => setState('auth', size))
+}

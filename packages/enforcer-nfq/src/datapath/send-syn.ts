@@ -1,0 +1,65 @@
+import { encodeSyn, sha256 } from '@trireme/core'
+import { attachOverlay } from '../packet/edit.js'
+import type { TcpPacket } from '../packet/tcp-packet.js'
+import { rejected } from './decisions.js'
+import { type ClientFlow, flowID } from './flow.js'
+import { edited, type Path } from './path.js'
+import type { PUContext } from './pu-context.js'
+import { isCurrent } from './standing.js'
+import { deny, sendPlainSyn } from './unidentified.js'
+import { accept, drop, type Verdict } from './verdict.js'
+
+/**
+ * Step 1: the client's SYN leaves with the PU's record. A resend carries the same overlay, unless the node signs with another key
+ * by now, since peers may have dropped the former; another ISN is another connection. The rule that queued the SYN has taken
+ * from the entry what an earlier connection of the tuple left there.
+ */
+export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
+  const key = packet.flowKey()
+  const known = path.flows.client(key)
+  // Its socket is gone, also where this SYN comes to nothing.
+  if (known && known.isn !== packet.sequence) path.flows.removeClient(key)
+  if (!path.triremeNetworks.contains(packet.destination)) return sendPlainSyn(path, pu, packet)
+  const isResend = known?.isn === packet.sequence && isCurrent(path, known, pu)
+  const flow = isResend ? known : newClientFlow(path, pu, packet)
+  if (!flow) return drop('clock')
+  flow.lastSeenMs = path.now()
+  const length = attachOverlay(packet, flow.overlay, path.out)
+  if (length === 'options') {
+    path.reporter.report({ pu, decision: rejected('options'), role: 'client', key, flowID: flow.id })
+    return deny(path, pu, packet)
+  }
+  if (!isResend) path.flows.addClient(flow)
+  return edited(length, accept)
+}
+
+function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow | undefined {
+  const { suite, issuer } = path.handshakes.sending
+  const own = issuer.current(pu.contextID)
+  if (!own) return undefined
+  const overlay = encodeSyn(suite, {
+    nonce: path.handshakes.sending.nonce(),
+    dialledAddress: packet.destination,
+    dialledPort: packet.destinationPort,
+    record: own.bytes,
+  })
+  const h1 = sha256(overlay)
+  return {
+    pu,
+    key: packet.flowKey(),
+    id: flowID(h1),
+    isn: packet.sequence,
+    suite,
+    own,
+    overlay,
+    h1,
+    isBesideThePUs: false,
+    sharesEntry: false,
+    stage: 'syn-sent',
+    answer: undefined,
+    peer: undefined,
+    ackOverlay: undefined,
+    sentUpTo: packet.sequence,
+    lastSeenMs: path.now(),
+  }
+}
