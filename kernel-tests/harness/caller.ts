@@ -3,7 +3,7 @@ import type { Daemon } from './daemon.js'
 import { JSONLinesProcess } from './json-lines-process.js'
 import { asPU, type ProcessingUnit } from './processing-unit.js'
 
-/** How a call ended: with the client's port and the first bytes that came, or with an errno's name, `END` or `TIMEOUT`. */
+/** How a call ended: with the client's port and all that came, or with an errno's name, `END` or `TIMEOUT`. */
 export type CallOutcome = { readonly port: number; readonly answer: string } | { readonly error: string }
 
 export interface Call {
@@ -15,7 +15,7 @@ export interface Call {
   readonly from?: number
 }
 
-/** A process that makes one connection after the other: says a word, hears one, and resets. */
+/** A process that makes one connection to a recorder after the other: says a word, is heard, and resets. */
 export class Caller {
   readonly #process: JSONLinesProcess
 

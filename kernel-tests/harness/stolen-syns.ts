@@ -30,7 +30,7 @@ export async function stealSyns({ onPath, daemon, unit, to, count }: Theft): Pro
     return 'drop'
   })
   const source = daemon.host.addresses[to.address.includes(':') ? 'IPv6' : 'IPv4']
-  await runAsPU(daemon, unit, program('many-sessions', to.address, String(to.port), String(count), '700'))
+  await runAsPU(daemon, unit, program('many-sessions', to.address, String(to.port), String(count), '500'))
   onPath.treat(() => 'pass')
   if (stolen.size !== count) throw new Error(`${stolen.size} SYNs were stolen instead of ${count}`)
   return [...stolen.values()].map(syn => ({ ...syn, tuple: { ...syn.tuple, source } }))

@@ -1,6 +1,6 @@
-// Connects once for every line of standard input, which is "ADDRESS PORT TEXT" or, to connect from a port of its own choice,
-// "ADDRESS PORT TEXT FROM": sends TEXT, awaits the first bytes, resets the connection and prints { port, answer } or
-// { error: errno's name or TIMEOUT }. Ends with its standard input.
+// Connects to a recorder once for every line of standard input, which is "ADDRESS PORT TEXT" or, to connect from a port of its
+// own choice, "ADDRESS PORT TEXT FROM": sends TEXT, awaits `heard`, resets the connection and prints { port, answer } with all
+// that came, or { error: errno's name, END or TIMEOUT }. Ends with its standard input.
 import { connect } from 'node:net'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
@@ -13,6 +13,7 @@ for await (const line of createInterface({ input: process.stdin })) say(await ca
 function call(host, port, text, localPort) {
   const from = localPort === undefined ? {} : { localPort: Number(localPort) }
   const socket = connect({ host, port: Number(port), ...from })
+  let answer = ''
   return new Promise(resolve => {
     const end = outcome => {
       clearTimeout(timer)
@@ -23,7 +24,10 @@ function call(host, port, text, localPort) {
     socket.on('error', error => end({ error: error.code }))
     socket.on('end', () => end({ error: 'END' }))
     socket.on('connect', () => socket.write(text))
-    socket.once('data', bytes => end({ port: socket.localPort, answer: bytes.toString('latin1') }))
+    socket.on('data', bytes => {
+      answer += bytes.toString('latin1')
+      if (answer.endsWith('heard')) end({ port: socket.localPort, answer })
+    })
   })
 }
 
