@@ -28,7 +28,7 @@ export default defineConfig({
       },
       {
         ...sources,
-        // Needs a Docker Engine (Debian's docker.io and busybox-static), which set-up does not install yet.
+        // Each file starts engines of its own, in network namespaces.
         test: {
           name: 'docker',
           include: ['kernel-tests/docker/**/*.test.ts'],

@@ -6,7 +6,7 @@ import process from 'node:process'
 import { root } from './setup.mjs'
 
 /** The suites, in the order in which they run. Each is a vitest project. */
-export const SUITES = ['unit', 'kernel']
+export const SUITES = ['unit', 'kernel', 'docker']
 
 /**
  * Runs the suite, with vitest's own output on the terminal and its JSON report in `reports/<suite>.json`. Answers with the

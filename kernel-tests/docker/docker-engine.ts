@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, rm, rmdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { runAll } from '@trireme/core'
 import { eventually } from '../harness/eventually.js'
 import type { NetworkNamespace } from '../harness/network-namespace.js'
+import { removeCgroup } from '../harness/remove-cgroup.js'
 import { type CommandOutcome, mustRun, runCommand } from '../harness/run-command.js'
 import { uniqueName } from '../harness/unique-name.js'
 
@@ -103,7 +105,10 @@ export class DockerEngine {
   async end(): Promise<void> {
     if (!this.#isRunning) return
     process.kill(this.pid, 'SIGTERM')
-    await eventually('the engine ends', () => !this.#isRunning, { timeoutMs: 30_000 })
+    await eventually('the engine ends', () => !this.#isRunning, { timeoutMs: 30_000 }).catch(error => {
+      process.kill(this.pid, 'SIGKILL')
+      throw error
+    })
   }
 
   /** Runs the docker client. */
@@ -129,15 +134,20 @@ export class DockerEngine {
     return Number(await this.inspect(container, '{{.State.Pid}}'))
   }
 
-  /** Removes containers, control groups and files with the engine. */
+  /** Removes containers, control groups and files with the engine; also what a failure has left of them. */
   async stop(): Promise<void> {
-    if (this.#isRunning) {
-      const ids = (await this.docker('ps', '-aq')).stdout.split('\n').filter(Boolean)
-      if (ids.length > 0) await this.docker('rm', '-f', ...ids)
-    }
-    await this.end()
-    await removeCgroups(this.cgroup)
-    await rm(this.folder, { recursive: true, force: true })
+    await runAll([
+      () => this.#removeContainers(),
+      () => this.end(),
+      () => removeCgroups(this.cgroup),
+      () => rm(this.folder, { recursive: true, force: true, maxRetries: 5 }),
+    ])
+  }
+
+  async #removeContainers(): Promise<void> {
+    if (!this.#isRunning) return
+    const ids = (await this.docker('ps', '-aq')).stdout.split('\n').filter(Boolean)
+    if (ids.length > 0) await this.docker('rm', '-f', ...ids)
   }
 
   get #isRunning(): boolean {
@@ -160,14 +170,6 @@ export class DockerEngine {
 /** The engine makes a folder of that name in every hierarchy. */
 async function removeCgroups(name: string): Promise<void> {
   for (const hierarchy of await readdir('/sys/fs/cgroup')) {
-    await removeTree(join('/sys/fs/cgroup', hierarchy, name))
+    await removeCgroup(join('/sys/fs/cgroup', hierarchy, name))
   }
-}
-
-async function removeTree(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
-  for (const entry of entries.filter(each => each.isDirectory())) await removeTree(join(folder, entry.name))
-  await rmdir(folder).catch(error => {
-    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error
-  })
 }

@@ -1,6 +1,7 @@
-import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeCgroup } from './remove-cgroup.js'
 import { removeNamespace } from './remove-namespace.js'
 import { isLeftover } from './unique-name.js'
 
@@ -26,11 +27,4 @@ async function cgroupMounts(): Promise<readonly string[]> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8')
   const lines = mounts.split('\n').filter(line => / - cgroup2? /.test(line))
   return lines.map(line => line.split(' ')[4]!)
-}
-
-/** Control groups go one by one, the innermost first; their files are the kernel's. */
-async function removeCgroup(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true })
-  for (const entry of entries.filter(each => each.isDirectory())) await removeCgroup(join(folder, entry.name))
-  await rmdir(folder)
 }
