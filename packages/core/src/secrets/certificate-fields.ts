@@ -21,7 +21,7 @@ const SEQUENCE = 0x30
 /** `[3] EXPLICIT Extensions` */
 const EXTENSIONS = 0xa3
 
-/** Undefined where the bytes are no certificate in DER, or one with an extension twice. */
+/** Undefined where the bytes are no certificate in DER, to the last extension, or one with an extension twice. */
 export function certificateFields(der: Uint8Array): CertificateFields | undefined {
   const [tbs, algorithm] = sequence(only(readDER(der))) ?? []
   const identifier = sequence(algorithm)?.[0]
@@ -32,10 +32,12 @@ export function certificateFields(der: Uint8Array): CertificateFields | undefine
   return extensions && { signatureAlgorithm: hex(identifier.content), extensions }
 }
 
-/** `pathLenConstraint` of basicConstraints (RFC 5280 §4.2.1.9); undefined where there is none. */
-export function pathLengthOf(basicConstraints: Uint8Array): number | undefined {
-  const length = sequence(only(readDER(basicConstraints)))?.find(({ tag }) => tag === INTEGER)
-  return length && Number.parseInt(hex(length.content), 16)
+/** `pathLenConstraint` of basicConstraints (RFC 5280 §4.2.1.9); infinite where there is none, 0 where it cannot be read. */
+export function pathLengthOf(basicConstraints: Uint8Array): number {
+  const fields = sequence(only(readDER(basicConstraints)))
+  if (!fields) return 0
+  const length = fields.find(({ tag }) => tag === INTEGER)
+  return length ? Number.parseInt(hex(length.content), 16) || 0 : Number.POSITIVE_INFINITY
 }
 
 /** The first eight bits of keyUsage (RFC 5280 §4.2.1.3): 0x80 digitalSignature, 0x04 keyCertSign. */
@@ -45,8 +47,11 @@ export function keyUsageBits(keyUsage: Uint8Array): number {
 }
 
 function readExtensions(wrapper: DERElement): Map<string, CertificateExtension> | undefined {
+  const elements = sequence(only(readDER(wrapper.content)))
+  // OpenSSL also reads BER: what it would act upon must not go unread here.
+  if (!elements) return undefined
   const found = new Map<string, CertificateExtension>()
-  for (const element of sequence(only(readDER(wrapper.content))) ?? []) {
+  for (const element of elements) {
     const [id, ...rest] = sequence(element) ?? []
     const value = rest.at(-1)
     if (id?.tag !== OBJECT_IDENTIFIER || value?.tag !== OCTET_STRING || found.has(hex(id.content)))

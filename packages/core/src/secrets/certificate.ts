@@ -31,6 +31,8 @@ export interface Certificate {
 const BASIC_CONSTRAINTS = '551d13'
 const KEY_USAGE = '551d0f'
 const EXTENDED_KEY_USAGE = '551d25'
+/** Limits whom a CA may vouch for (RFC 5280 §4.2.1.10): nobody here would keep to them, so they refuse where not critical, too. */
+const NAME_CONSTRAINTS = '551d1e'
 /** A critical extension that is not understood refuses its certificate (RFC 5280 §4.2). */
 const UNDERSTOOD = [BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE]
 /** ecdsa-with-SHA256, -SHA384, -SHA512 (RFC 5758 §3.2). */
@@ -60,7 +62,7 @@ function statedBy(x509: X509Certificate, { extensions }: CertificateFields) {
   return {
     commonNames: commonNamesOf(x509),
     isCA: x509.ca,
-    maxPathLength: (constraints && pathLengthOf(constraints.value)) ?? Number.POSITIVE_INFINITY,
+    maxPathLength: constraints ? pathLengthOf(constraints.value) : Number.POSITIVE_INFINITY,
     maySign: (usageBits & DIGITAL_SIGNATURE) !== 0,
     maySignCertificates: (usageBits & KEY_CERT_SIGN) !== 0,
     extendedKeyUsage: x509.keyUsage as readonly string[] | undefined,
@@ -87,8 +89,12 @@ function fieldsFault({ signatureAlgorithm, extensions }: CertificateFields): str
   if (!SIGNATURE_ALGORITHMS.includes(signatureAlgorithm)) {
     return 'is signed in another way, expected ECDSA with SHA-256, SHA-384 or SHA-512'
   }
-  const unknown = [...extensions].find(([id, { isCritical }]) => isCritical && !UNDERSTOOD.includes(id))
-  return unknown && `has a critical extension that is not understood (object identifier ${unknown[0]} in hex)`
+  const unknown = [...extensions].find(
+    ([id, { isCritical }]) => (isCritical && !UNDERSTOOD.includes(id)) || id === NAME_CONSTRAINTS,
+  )
+  if (!unknown) return undefined
+  const kind = unknown[1].isCritical ? 'a critical extension' : 'name constraints, an extension'
+  return `has ${kind} that is not understood (object identifier ${unknown[0]} in hex)`
 }
 
 /** `subject` is text for people, with escapes; this form has each value as it is. */

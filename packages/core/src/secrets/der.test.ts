@@ -58,7 +58,9 @@ describe('readDER', () => {
 describe('what basicConstraints and keyUsage say', () => {
   it('is read', () => {
     expect(pathLengthOf(hex('30060101ff020102'))).toBe(2)
-    expect(pathLengthOf(hex('30030101ff'))).toBeUndefined()
+    expect(pathLengthOf(hex('30030101ff'))).toBe(Number.POSITIVE_INFINITY)
+    expect(pathLengthOf(hex('30050101ff0200'))).toBe(0)
+    expect(pathLengthOf(hex('3081060101ff020102'))).toBe(0)
     expect(keyUsageBits(hex('03020780'))).toBe(0x80)
     expect(keyUsageBits(hex('03020106'))).toBe(0x06)
     expect(keyUsageBits(hex('030100'))).toBe(0)

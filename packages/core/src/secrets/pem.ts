@@ -6,7 +6,8 @@ export interface PEMBlock {
   readonly der: Uint8Array
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g
+/** A body ends at the next five dashes: a text of beginnings alone is read once, not once for each. */
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----((?:(?!-----)[\s\S])*)-----END \1-----/g
 
 /** The blocks of a text, in order; what stands between them is commentary. */
 export function pemBlocks(text: string): readonly PEMBlock[] {

@@ -21,8 +21,9 @@ export class TrustStore {
   /** @throws TriremeError `ERR_SECRET`, which begins with `where`, for a certificate that is no CA's or leads nowhere. */
   constructor(caCertPEM: string, where: string) {
     const certificates = readBundle(caCertPEM, where)
+    const chains = chainsIn(certificates)
     this.#authorities = certificates.map(certificate => {
-      const validities = chainsOf(certificate, certificates)
+      const validities = chains.get(certificate) ?? []
       if (validities.length > 0) return { certificate, validities }
       throw secretError(where, `${certificateName(certificate)} ${noChain(certificate)}`)
     })
@@ -70,19 +71,35 @@ function authorityFault({ isCA, maySignCertificates, extendedKeyUsage }: Certifi
   return undefined
 }
 
-/** When each chain from a CA up to a self-signed certificate holds. `below`: the CAs between this one and the node. */
-function chainsOf(
-  certificate: Certificate,
-  bundle: readonly Certificate[],
-  below: readonly Certificate[] = [],
-): readonly Validity[] {
-  const { x509, validity, maxPathLength } = certificate
-  if (below.length > maxPathLength || below.includes(certificate)) return []
-  if (x509.checkIssued(x509) && isSignedBy(x509, certificate)) return [validity]
-  return bundle
-    .filter(issuer => x509.checkIssued(issuer.x509) && isSignedBy(x509, issuer))
-    .flatMap(issuer => chainsOf(issuer, bundle, [...below, certificate]))
-    .map(above => intersection(above, validity))
+type Chains = ReadonlyMap<Certificate, readonly Validity[]>
+
+/**
+ * When the chains of each certificate hold, up to a self-signed one. None is longer than the bundle: it would come to a
+ * certificate twice and be none the better. Looked for from the far end, so that CAs which all signed each other cost no more.
+ */
+function chainsIn(bundle: readonly Certificate[]): Chains {
+  const issuers = new Map(bundle.map(each => [each, issuersOf(each, bundle)]))
+  let chains: Chains = new Map()
+  for (let below = bundle.length - 1; below >= 0; below--) {
+    const above = chains
+    const chainsOf = (certificate: Certificate): readonly Validity[] => {
+      const signers = issuers.get(certificate) ?? []
+      if (below > certificate.maxPathLength) return []
+      if (signers.includes(certificate)) return [certificate.validity]
+      const longer = signers.flatMap(issuer => above.get(issuer) ?? [])
+      return distinct(longer.map(each => intersection(each, certificate.validity)))
+    }
+    chains = new Map(bundle.map(each => [each, chainsOf(each)]))
+  }
+  return chains
+}
+
+function issuersOf({ x509 }: Certificate, bundle: readonly Certificate[]): readonly Certificate[] {
+  return bundle.filter(each => x509.checkIssued(each.x509) && isSignedBy(x509, each))
+}
+
+function distinct(validities: readonly Validity[]): readonly Validity[] {
+  return [...new Map(validities.map(each => [`${each.notBefore} ${each.notAfter}`, each])).values()]
 }
 
 function isSignedBy(x509: Certificate['x509'], { publicKey }: Certificate): boolean {
