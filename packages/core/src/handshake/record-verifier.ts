@@ -3,13 +3,13 @@ import type { TokenEngine, VerifiedRecord } from '../plugin.js'
 import { isReservedTagKey } from '../tags.js'
 import { sha256 } from './key-schedule.js'
 import { TwoGenerationMap } from './two-generation-map.js'
+import { VerifiedRecords } from './verified-records.js'
 
 /** Clocks may differ by this much. */
 export const CLOCK_LEEWAY_S = 30
 /** A record that claims a longer life is refused. */
 export const MAX_RECORD_LIFE_S = 300
 
-const CACHED_RECORDS = 16_384
 const REFUSED_RECORDS = 16_384
 const CONCURRENT_VERIFICATIONS = 256
 
@@ -39,7 +39,7 @@ export class RecordVerifierCache {
   readonly #engine: TokenEngine
   readonly #now: () => number
   readonly #onError: (error: unknown) => void
-  readonly #verified = new TwoGenerationMap<string, PeerRecord>(CACHED_RECORDS)
+  readonly #verified = new VerifiedRecords()
   readonly #refused = new TwoGenerationMap<string, DropReason>(REFUSED_RECORDS)
   readonly #pending = new Map<string, Promise<PeerRecord | DropReason>>()
   /** Refusals by the clock that those who waited for them have still to hear. Time mends them, so no later packet gets them. */
@@ -139,8 +139,9 @@ export class RecordVerifierCache {
   #clockFault(claims: VerifiedRecord): DropReason | undefined {
     const now = this.#now() / 1000
     if (now < claims.notBefore - CLOCK_LEEWAY_S) return 'clock'
-    if (now > claims.notAfter + CLOCK_LEEWAY_S || now > claims.signerNotAfter) return 'clock'
-    return undefined
+    // Put so that a signer of whom an engine does not say when he ends is refused, too.
+    const isGood = now <= claims.notAfter + CLOCK_LEEWAY_S && now <= claims.signerNotAfter
+    return isGood ? undefined : 'clock'
   }
 }
 
