@@ -17,6 +17,10 @@ it('shows rejects that repeat, from a peer without identity over IPv6', () => {
   )
 })
 
+it('says what is not TCP', () => {
+  expect(flowLine(flowJSON(sampleFlow({ protocol: 'udp' })))).toContain('accept  udp 10.0.0.1:40000 (')
+})
+
 it('says what only observe mode let pass', () => {
   expect(flowLine(flowJSON(sampleFlow({ observed: true })))).toContain('accept (observed)')
 })

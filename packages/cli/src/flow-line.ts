@@ -7,7 +7,8 @@ export function flowLine(flow: FlowJSON): string {
   const verdict = flow.observed ? `${flow.verdict} (observed)` : flow.verdict
   const why = [flow.reason, flow.rule].filter(Boolean).join(': ')
   const times = flow.count > 1 ? `  ×${flow.count}` : ''
-  const line = `${flow.time}  ${verdict.padEnd(6)}  ${endpoint(flow.source)} → ${endpoint(flow.destination)}  ${why}${times}`
+  const protocol = flow.protocol ? `${flow.protocol} ` : ''
+  const line = `${flow.time}  ${verdict.padEnd(6)}  ${protocol}${endpoint(flow.source)} → ${endpoint(flow.destination)}  ${why}${times}`
   return printable(line.trimEnd())
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compileACL } from './acl.js'
+import { compileACL, tierOf } from './acl.js'
 import { parseAddress } from './address.js'
 import type { IPRule, Protocol } from './policy.js'
 
@@ -34,11 +34,23 @@ describe('compileACL', () => {
     expect(winner(rules, '192.0.2.1')).toBeUndefined()
   })
 
-  it('the first of an action wins, whatever the prefix lengths', () => {
+  it('of an action the longest prefix wins, then the first', () => {
     const rules = [rule('wide', { networks: ['10.0.0.0/8'] }), rule('narrow', { networks: ['10.1.0.0/16'] })]
-    expect(winner(rules, '10.1.2.3')).toBe('wide')
-    expect(winner([...rules].reverse(), '10.1.2.3')).toBe('narrow')
-    expect(winner([...rules].reverse(), '10.2.2.3')).toBe('wide')
+    for (const ordered of [rules, [...rules].reverse()]) {
+      expect(winner(ordered, '10.1.2.3')).toBe('narrow')
+      expect(winner(ordered, '10.2.2.3')).toBe('wide')
+    }
+    expect(winner([rule('first', {}), rule('second', {})], '10.1.2.3')).toBe('first')
+  })
+
+  it('an observed reject rule stands between the enforced ones and those that accept', () => {
+    const rules = [
+      rule('accept', { networks: ['10.1.2.3/32'] }),
+      rule('observe', { networks: ['10.0.0.0/8'], action: 'reject', mode: 'observe' }),
+      rule('reject', { networks: ['10.0.0.0/16'], action: 'reject' }),
+    ]
+    expect(winner(rules, '10.1.2.3')).toBe('observe')
+    expect(winner(rules, '10.0.2.3')).toBe('reject')
   })
 
   it('ports and protocols narrow a rule', () => {
@@ -71,6 +83,7 @@ describe('compileACL', () => {
     [{ ports: [{ first: 1, last: 65_536 }], protocol: 'udp' }, 'ports 1-65536'],
     [{ protocol: 'sctp' as Protocol }, 'protocol "sctp"'],
     [{ action: 'allow' as 'accept' }, 'action "allow"'],
+    [{ mode: 'observe' }, 'mode "observe": expected enforce'],
   ])('refuses %j', (differences, message) => {
     expect(() => compileACL([rule('r', differences)])).toThrow(
       expect.objectContaining({
@@ -92,16 +105,24 @@ describe('compileACL', () => {
     const anyRule = fc.record({
       networks: fc.array(network, { minLength: 1, maxLength: 3 }),
       protocol: fc.constantFrom<Protocol>('tcp', 'udp', 'any'),
-      action: fc.constantFrom('accept' as const, 'reject' as const),
+      tier: fc.constantFrom<Partial<IPRule>>({}, { action: 'reject' }, { action: 'reject', mode: 'observe' }),
     })
     const address = fc.constantFrom('10.1.2.3', '10.1.2.4', '10.1.3.3', '10.2.2.3', '11.1.2.3', '::1')
     fc.assert(
       fc.property(fc.array(anyRule, { maxLength: 6 }), address, (parts, text) => {
-        const rules = parts.map((part, index) => rule(String(index), part))
+        const rules = parts.map(({ tier, ...part }, index) => rule(String(index), { ...part, ...tier }))
         const alone = rules.filter(one => winner([one], text) !== undefined)
-        const expected = alone.find(one => one.action === 'reject') ?? alone[0]
+        const of = (tier: string) =>
+          alone.filter(one => tierOf(one) === tier).sort((a, b) => longest(b) - longest(a))
+        const longest = (one: IPRule) =>
+          Math.max(...one.networks.filter(net => winner([{ ...one, networks: [net] }], text)).map(lengthOf))
+        const expected = [...of('reject'), ...of('observe'), ...of('accept')][0]
         expect(winner(rules, text)).toBe(expected?.name)
       }),
     )
   })
 })
+
+function lengthOf(network: string): number {
+  return Number(network.split('/')[1])
+}

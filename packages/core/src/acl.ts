@@ -3,14 +3,29 @@ import { NetworkTrie } from './network-trie.js'
 import type { IPRule, Protocol, RuleAction } from './policy.js'
 import { ruleError } from './rule-clause.js'
 
-/** Compiled rules over addresses. Reject rules come before accept rules; within an action the first in the list wins. */
+/** What a rule over addresses is asked about; `other`: neither TCP nor UDP nor ICMP of either family. */
+export type PacketProtocol = 'tcp' | 'udp' | 'icmp' | 'other'
+
+/**
+ * Compiled rules over addresses: those that reject come before those that reject in mode `observe`, and these before those
+ * that accept. Among equals the longest prefix that contains the address wins, and then the first in the list.
+ */
 export interface ACL {
   /**
    * The deciding rule, undefined where none matches.
    * @param address 16 bytes, IPv4 in its mapped form.
-   * @param port The destination port; without meaning for `icmp`.
+   * @param port The destination port; without meaning where the protocol has none.
    */
-  match(address: Uint8Array, port: number, protocol: 'tcp' | 'udp' | 'icmp'): IPRule | undefined
+  match(address: Uint8Array, port: number, protocol: PacketProtocol): IPRule | undefined
+}
+
+/** The order in which rules over addresses are looked at. */
+export const ACL_TIERS: readonly ACLTier[] = ['reject', 'observe', 'accept']
+
+export type ACLTier = 'reject' | 'observe' | 'accept'
+
+export function tierOf({ action, mode }: IPRule): ACLTier {
+  return action === 'reject' && mode === 'observe' ? 'observe' : action
 }
 
 const ACTIONS: readonly string[] = ['accept', 'reject'] satisfies RuleAction[]
@@ -18,21 +33,23 @@ const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'icmp', 'any'] satisfies Pro
 const MAX_PORT = 65_535
 
 /**
- * @throws TriremeError `ERR_POLICY`, naming the rule, for one without networks, a text that is no CIDR, an unknown action or
- * protocol, ports with a protocol that has none, or a range that is none.
+ * @throws TriremeError `ERR_POLICY`, naming the rule, for one without networks, a text that is no CIDR, an unknown action, mode
+ * or protocol, mode `observe` for a rule that accepts, ports with a protocol that has none, or a range that is none.
  */
 export function compileACL(rules: readonly IPRule[]): ACL {
   for (const rule of rules) checkRule(rule)
-  const ordered = [
-    ...rules.filter(rule => rule.action === 'reject'),
-    ...rules.filter(rule => rule.action === 'accept'),
-  ]
-  const trie = new NetworkTrie()
-  for (const [place, rule] of ordered.entries()) addNetworks(trie, rule, place)
+  const tries = ACL_TIERS.map(tier => {
+    const trie = new NetworkTrie()
+    for (const [place, rule] of rules.entries()) if (tierOf(rule) === tier) addNetworks(trie, rule, place)
+    return trie
+  })
   return {
     match(address, port, protocol) {
-      const place = trie.lowest(address, candidate => covers(ordered[candidate]!, port, protocol))
-      return place === undefined ? undefined : ordered[place]
+      for (const trie of tries) {
+        const place = trie.longest(address, candidate => covers(rules[candidate]!, port, protocol))
+        if (place !== undefined) return rules[place]
+      }
+      return undefined
     },
   }
 }
@@ -47,7 +64,7 @@ function addNetworks(trie: NetworkTrie, rule: IPRule, place: number): void {
   }
 }
 
-function covers(rule: IPRule, port: number, protocol: Protocol): boolean {
+function covers(rule: IPRule, port: number, protocol: PacketProtocol): boolean {
   if (rule.protocol !== 'any' && rule.protocol !== protocol) return false
   if (rule.ports.length === 0) return true
   for (const { first, last } of rule.ports) if (first <= port && port <= last) return true
@@ -55,12 +72,18 @@ function covers(rule: IPRule, port: number, protocol: Protocol): boolean {
 }
 
 function checkRule(rule: IPRule): void {
-  const { action, protocol, networks, ports } = rule
+  const { action, protocol, networks, ports, mode = 'enforce' } = rule
   if (!ACTIONS.includes(action)) {
     throw ruleError(rule, `action ${JSON.stringify(action)}: expected accept or reject`)
   }
   if (!PROTOCOLS.includes(protocol)) {
     throw ruleError(rule, `protocol ${JSON.stringify(protocol)}: expected tcp, udp, icmp or any`)
+  }
+  if (mode !== 'enforce' && !(mode === 'observe' && action === 'reject')) {
+    throw ruleError(
+      rule,
+      `mode ${JSON.stringify(mode)}: expected enforce, or observe for a rule that rejects`,
+    )
   }
   if (networks.length === 0) throw ruleError(rule, 'no networks: expected at least one CIDR')
   if (ports.length > 0 && protocol !== 'tcp' && protocol !== 'udp') {

@@ -20,7 +20,7 @@ export interface AggregatingCollector extends EventCollector {
 }
 
 /**
- * Merges identical rejects on their way to `inner`: same PUs, addresses, destination port, reason and rule, whatever the
+ * Merges identical rejects on their way to `inner`: same PUs, addresses, protocol, destination port, reason and rule, whatever the
  * source port. The first passes at once; those that follow within the window become one record, the last of them with the
  * `count` of all, when it ends. So the counts always add up to the rejects. Everything else passes at once, unchanged.
  * @throws RangeError for a `windowMs` or `maxKinds` that is not positive.
@@ -113,13 +113,14 @@ class Aggregator implements AggregatingCollector {
   }
 }
 
-function kindOf({ source, destination, reason, rule }: FlowRecord): string {
+function kindOf({ source, destination, protocol, reason, rule }: FlowRecord): string {
   return JSON.stringify([
     source.id,
     source.ip,
     destination.id,
     destination.ip,
     destination.port,
+    protocol,
     reason,
     rule,
   ])

@@ -1,3 +1,4 @@
+import type { PacketProtocol } from './acl.js'
 import type { PUEvent } from './pu.js'
 import type { Tags } from './tags.js'
 
@@ -59,6 +60,8 @@ export interface FlowRecord {
   readonly id: string
   readonly source: FlowEndpoint
   readonly destination: FlowEndpoint
+  /** Absent for TCP. The ports of what has none are 0. */
+  readonly protocol?: Exclude<PacketProtocol, 'tcp'>
   readonly verdict: 'accept' | 'reject'
   /** Empty for a flow that a rule over identities accepted. */
   readonly reason: DropReason | ''

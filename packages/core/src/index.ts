@@ -32,7 +32,7 @@
  * @module
  */
 
-export { type ACL, compileACL } from './acl.js'
+export { type ACL, ACL_TIERS, type ACLTier, compileACL, type PacketProtocol, tierOf } from './acl.js'
 export { formatAddress, isMappedAddress, parseAddress } from './address.js'
 export { checkPolicy } from './check-policy.js'
 export { type CIDR, formatCIDR, parseCIDR } from './cidr.js'
@@ -43,6 +43,7 @@ export {
   type AggregatingCollectorOptions,
   aggregatingCollector,
 } from './collector-aggregating.js'
+export { type AddressDecision, decideAddress } from './decide-address.js'
 export { decideIdentity, describeDenial, type IdentityDecision } from './decide-identity.js'
 export { KernelError, type KernelErrorFacts, runAll, TriremeError, type TriremeErrorCode } from './errors.js'
 export type { DropReason, FlowEndpoint, FlowRecord, PURecord, PURecordEvent } from './flow.js'
@@ -82,6 +83,7 @@ export {
 export { type OwnRecord, RECORD_LIFE_S, RECORD_RENEWAL_MS } from './handshake/record-issuer.js'
 export { CLOCK_LEEWAY_S, MAX_RECORD_LIFE_S, type PeerRecord } from './handshake/record-verifier.js'
 export { TwoGenerationMap } from './handshake/two-generation-map.js'
+export { formatKernelDecision, type KernelDecision, parseKernelDecision } from './kernel-log.js'
 export {
   CONNECTION_MARK_MASK,
   connectionMark,

@@ -13,7 +13,7 @@ export interface CompiledNetworks {
 export function compileNetworks(networks: readonly string[]): CompiledNetworks {
   const trie = new NetworkTrie()
   for (const network of networks) trie.add(parseCIDR(network), 0)
-  return { contains: address => trie.lowest(address, always) !== undefined }
+  return { contains: address => trie.longest(address, always) !== undefined }
 }
 
 interface TrieNode {
@@ -39,19 +39,16 @@ export class NetworkTrie {
     node.places.push(place)
   }
 
-  /** The lowest place that a network containing the address holds and that `isWanted` takes. */
-  lowest(address: Uint8Array, isWanted: (place: number) => boolean): number | undefined {
+  /** Of the longest network that contains the address and holds a place which `isWanted` takes: the lowest such place. */
+  longest(address: Uint8Array, isWanted: (place: number) => boolean): number | undefined {
     const isIPv4 = isMappedAddress(address)
     let node: TrieNode | undefined = isIPv4 ? this.#ipv4 : this.#ipv6
-    let lowest = Number.POSITIVE_INFINITY
+    let found: number | undefined
     for (let bit = firstBit(isIPv4); node !== undefined; bit += 1) {
-      for (const place of node.places) {
-        if (place >= lowest) break
-        if (isWanted(place)) lowest = place
-      }
+      found = node.places.find(isWanted) ?? found
       node = isSet(address, bit) ? node.one : node.zero
     }
-    return lowest === Number.POSITIVE_INFINITY ? undefined : lowest
+    return found
   }
 }
 

@@ -42,6 +42,8 @@ export interface IPRule {
   readonly ports: readonly PortRange[]
   readonly protocol: Protocol
   readonly action: RuleAction
+  /** `observe`: what the rule would reject passes and is reported as observed. Default `enforce`. */
+  readonly mode?: EnforcementMode
 }
 
 export type EnforcementMode = 'enforce' | 'observe'

@@ -4,6 +4,7 @@ import {
   type FilterQueue,
   foreignMark,
   type HandshakeSet,
+  parseKernelDecision,
   refuseCommand,
   setStateCommand,
   stateOfMark,
@@ -22,6 +23,8 @@ import type { Reporter } from './datapath/reporter.js'
 import { TokenBucket } from './datapath/token-bucket.js'
 import { drop, type Verdict } from './datapath/verdict.js'
 import { type HeldPacket, HeldPackets } from './held-packets.js'
+import { reportKernelDecision } from './kernel-decisions.js'
+import { readEnds } from './packet/logged-packet.js'
 import { TcpPacket } from './packet/tcp-packet.js'
 import {
   type LoggedPacket,
@@ -138,9 +141,18 @@ export class NamespaceDatapath {
     else if (!this.#held.hold(queued, verdict.until)) this.#apply(queued, drop('overload'), pu)
   }
 
-  /** The rules log resets alone. */
-  #noteLogged({ data, offset, length }: LoggedPacket): void {
-    if (!this.#packet.parse(data, offset, length)) this.#refusals.note(this.#packet)
+  /** What the kernel decided alone says so; what says nothing is a reset. */
+  #noteLogged({ data, offset, length, hook, prefix }: LoggedPacket): void {
+    if (prefix === '') {
+      if (!this.#packet.parse(data, offset, length)) this.#refusals.note(this.#packet)
+      return
+    }
+    const decision = parseKernelDecision(prefix)
+    const pu = decision && this.#path.pus.byQueue(decision.queueNumber)
+    const ends = readEnds(data, offset, length)
+    if (!decision || !pu || !ends) return
+    const side = hook === NF_INET_LOCAL_OUT ? 'app' : 'net'
+    reportKernelDecision(this.#path.reporter, { pu, outcome: decision.outcome, ends, side })
   }
 
   #decideHeld(held: HeldPacket, isTimeout: boolean): void {

@@ -1,5 +1,6 @@
 import { KernelError } from '@trireme/core'
 import {
+  type LoggedPacket,
   NF_DROP,
   NF_INET_LOCAL_OUT,
   type PacketQueue,
@@ -92,10 +93,17 @@ class MemoryPacketQueue implements InMemoryPacketQueue {
     this.#logGroups.add(group)
   }
 
-  log(group: number, bytes: Uint8Array): void {
+  log(group: number, bytes: Uint8Array, about: Partial<Pick<LoggedPacket, 'hook' | 'prefix'>> = {}): void {
     if (!this.#logGroups.has(group)) throw new RangeError(`log group ${group} is not bound: bind it first`)
     const data = Uint8Array.from([0, ...bytes])
-    this.#options.onLogged?.({ data, offset: 1, length: bytes.length })
+    this.#options.onLogged?.({
+      hook: NF_INET_LOCAL_OUT,
+      prefix: '',
+      ...about,
+      data,
+      offset: 1,
+      length: bytes.length,
+    })
     data.fill(0xff)
   }
 

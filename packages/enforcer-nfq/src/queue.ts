@@ -27,6 +27,10 @@ export interface QueuedPacket {
 
 /** A packet that the kernel told of. One object is reused for all of them: it holds only during `onLogged`. */
 export interface LoggedPacket {
+  /** Where it was: `NF_INET_LOCAL_IN`, `NF_INET_LOCAL_OUT`, … */
+  readonly hook: number
+  /** What the rule says of it (`formatKernelDecision`); empty where it says nothing. */
+  readonly prefix: string
   /** Memory in which the packet's beginning lies from `offset`, the first byte of its IP header, for `length` bytes. */
   readonly data: Uint8Array
   readonly offset: number

@@ -229,7 +229,11 @@ describe('parsePolicy', () => {
       external('protocol: any, ports: [80]'),
       'policy.yaml:2: external[0].ports: a list, expected ports only with',
     ],
-    ['a mode of an external rule', external('mode: observe'), 'policy.yaml:2: external[0].mode: unknown key'],
+    [
+      'observe for an external rule that allows',
+      external('mode: observe'),
+      'policy.yaml:2: external[0].mode: "observe", expected enforce',
+    ],
     [
       'an unknown direction',
       'external: [{ direction: both }]',

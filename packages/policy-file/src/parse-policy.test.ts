@@ -53,6 +53,7 @@ describe('parsePolicy', () => {
             ports: [{ first: 8080, last: 8080 }],
             protocol: 'tcp',
             action: 'accept',
+            mode: 'enforce',
           },
         },
       ],
@@ -121,7 +122,9 @@ describe('parsePolicy', () => {
       ports: [],
       protocol: 'tcp',
       action: 'reject',
+      mode: 'enforce',
     })
+    expect(parsePolicy(`${text.slice(0, -2)}, mode: observe }]`, 'p').external[0]?.rule.mode).toBe('observe')
   })
 
   it('takes a document with nothing but its default', () => {

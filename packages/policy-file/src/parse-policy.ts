@@ -18,17 +18,17 @@ const name = z
   .refine(text => text !== DEFAULT_DENY, { error: `another name than ${DEFAULT_DENY}` })
 const ports = listOf(portSchema, 'a list of ports').default([])
 
+const mode = z.enum(['enforce', 'observe'], { error: 'enforce or observe' }).default('enforce')
+const ONLY_DENIALS = { path: ['mode'], error: 'enforce: only a rule that denies can observe instead' }
+
 const rule = strictMap({
   name,
   to: selectorsSchema,
   from: selectorsSchema,
   ports,
   action: z.enum(['allow', 'deny'], { error: 'allow or deny' }),
-  mode: z.enum(['enforce', 'observe'], { error: 'enforce or observe' }).default('enforce'),
-}).refine(({ action, mode }) => action === 'deny' || mode === 'enforce', {
-  path: ['mode'],
-  error: 'enforce: only a rule that denies can observe instead',
-})
+  mode,
+}).refine(isObservedDenial, ONLY_DENIALS)
 
 const external = strictMap({
   name,
@@ -38,10 +38,13 @@ const external = strictMap({
   ports,
   protocol: z.enum(['tcp', 'udp', 'icmp', 'any'], { error: 'tcp, udp, icmp or any' }).default('tcp'),
   action: z.enum(['allow', 'deny'], { error: 'allow or deny' }),
-}).refine(({ protocol, ports }) => ports.length === 0 || protocol === 'tcp' || protocol === 'udp', {
-  path: ['ports'],
-  error: 'ports only with protocol tcp or udp',
+  mode,
 })
+  .refine(isObservedDenial, ONLY_DENIALS)
+  .refine(({ protocol, ports }) => ports.length === 0 || protocol === 'tcp' || protocol === 'udp', {
+    path: ['ports'],
+    error: 'ports only with protocol tcp or udp',
+  })
 
 const documentSchema = strictMap({
   default: z.literal('deny', { error: 'deny, the only default there is' }).default('deny'),
@@ -60,6 +63,10 @@ const documentSchema = strictMap({
     }
   })
   .transform((document): PolicyDocument => ({ ...document, external: document.external.map(externalRule) }))
+
+function isObservedDenial({ action, mode }: { readonly action: string; readonly mode: string }): boolean {
+  return action === 'deny' || mode === 'enforce'
+}
 
 function externalRule({ pu, direction, action, ...rest }: z.output<typeof external>): ExternalRule {
   return { pu, direction, rule: { ...rest, action: action === 'allow' ? 'accept' : 'reject' } }

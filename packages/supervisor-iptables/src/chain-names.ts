@@ -36,6 +36,15 @@ export interface PUChainNames {
   readonly out: string
   readonly synIn: string
   readonly synOut: string
+  /** The answers to what is not TCP, where the flow's state is no longer good. */
+  readonly answerIn: string
+  readonly answerOut: string
+  /** A rule over addresses accepts. */
+  readonly accepted: string
+  /** A rule over addresses, or the lack of one, would deny. */
+  readonly observed: string
+  readonly denyIn: string
+  readonly denyOut: string
   /** TCP that belongs to no flow we know. */
   readonly midStream: string
   /** Hands the packet to the PU's queue. */
@@ -79,6 +88,12 @@ export function puChainNames(names: ChainNames, hash: string): PUChainNames {
     out: `${prefix}O-${hash}`,
     synIn: `${prefix}IS-${hash}`,
     synOut: `${prefix}OS-${hash}`,
+    answerIn: `${prefix}IR-${hash}`,
+    answerOut: `${prefix}OR-${hash}`,
+    accepted: `${prefix}A-${hash}`,
+    observed: `${prefix}V-${hash}`,
+    denyIn: `${prefix}ID-${hash}`,
+    denyOut: `${prefix}OD-${hash}`,
     midStream: `${prefix}M-${hash}`,
     trap: `${prefix}Q-${hash}`,
   }

@@ -11,6 +11,8 @@ import {
 } from '@trireme/core'
 import type { ChainNames } from './chain-names.js'
 import type { Direction } from './direction.js'
+import type { Family } from './family.js'
+import { logTo } from './outcome-rules.js'
 import { hex, masked, type Rule, rule } from './rule.js'
 
 const EPOCH_MASK = CONNECTION_MARK_MASK & ~STATE_MASK
@@ -52,11 +54,6 @@ export function isACLFlow({ commands }: FilterQueue): Rule {
   return rule`-m connmark --mark ${masked(connectionMark('acl', commands.epoch), CONNECTION_MARK_MASK)}`
 }
 
-/** Tells the enforcer of a packet that the kernel decides on. */
-function logTo({ flowQueue }: FilterQueue): Rule {
-  return rule`-m limit --limit 500/s --limit-burst 500 -j NFLOG --nflog-group ${flowQueue}`
-}
-
 /** A packet that comes back from the queue with a command for the flow's mark. */
 export function isCommand({ commands }: FilterQueue): Rule {
   return rule`-m mark --mark ${masked(keyField(commands), KEY_MASK)}`
@@ -85,9 +82,14 @@ export function clearRules(): readonly Rule[] {
   return [rule`-m mark ! --mark ${masked(0, PACKET_MARK_MASK)} ${CLEAR_MARK}`]
 }
 
-export function rejectRules({ commands }: FilterQueue): readonly Rule[] {
+/** Answers what was refused: a reset for TCP, for UDP what a closed port says. */
+export function rejectRules({ commands }: FilterQueue, family: Family): readonly Rule[] {
   const refused = masked(refuseCommand(commands), PACKET_MARK_MASK)
-  return [rule`-p tcp -m mark --mark ${refused} -j REJECT --reject-with tcp-reset`]
+  const closed = family === 'IPv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'
+  return [
+    rule`-p tcp -m mark --mark ${refused} -j REJECT --reject-with tcp-reset`,
+    rule`-p udp -m mark --mark ${refused} -j REJECT --reject-with ${closed}`,
+  ]
 }
 
 const CLEAR_MARK = rule`-j MARK --set-xmark ${masked(0, PACKET_MARK_MASK)}`

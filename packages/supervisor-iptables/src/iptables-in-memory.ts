@@ -36,6 +36,27 @@ export class IptablesInMemory implements Iptables {
     return [...this.#tables[family]].map(([name, table]) => printTable(name, table)).join('')
   }
 
+  /** Networks by the names of sets. */
+  readonly sets = new Map<string, Set<string>>()
+
+  async listSets(): Promise<ReadonlyMap<string, number>> {
+    const rules = FAMILIES.flatMap(family => [...this.#tables[family].values()])
+      .flatMap(table => [...table.rules.values()])
+      .flat()
+    const uses = (name: string) => rules.filter(rule => rule.includes(`--match-set ${name} `)).length
+    return new Map([...this.sets.keys()].map(name => [name, uses(name)]))
+  }
+
+  async restoreSets(input: string): Promise<void> {
+    for (const line of input.trimEnd().split('\n')) {
+      const [command, name = '', network = ''] = line.split(' ')
+      if (command === 'create') this.sets.set(name, this.sets.get(name) ?? new Set())
+      else if (command === 'add') this.sets.get(name)?.add(network)
+      else if ((await this.listSets()).get(name) === 0) this.sets.delete(name)
+      else throw new KernelError({ op: 'ipset', errno: 'exit 1', detail: `cannot ${line}` })
+    }
+  }
+
   async restore(family: Family, input: string): Promise<void> {
     await this.gate()
     this.inputs.push({ family, input })
@@ -48,7 +69,7 @@ export class IptablesInMemory implements Iptables {
     if (refusal !== undefined) throw refused(refusal)
     const table = copy(this.#tables[family].get(name) ?? emptyTable(name))
     for (const line of lines) applyLine(table, line)
-    checkTargets(table)
+    checkTargets(table, this.sets)
     this.#tables[family].set(name, table)
   }
 }
@@ -78,10 +99,12 @@ function removeRule(rules: string[], rule: string): void {
   rules.splice(at, 1)
 }
 
-function checkTargets({ rules }: MemoryTable): void {
+function checkTargets({ rules }: MemoryTable, sets: ReadonlyMap<string, unknown>): void {
   for (const rule of [...rules.values()].flat()) {
     const target = /-[jg] (TRI-\S+)/.exec(rule)?.[1]
     if (target !== undefined && !rules.has(target)) throw refused(`no chain ${target}`)
+    const set = /--match-set (\S+)/.exec(rule)?.[1]
+    if (set !== undefined && !sets.has(set)) throw refused(`no set ${set}`)
   }
 }
 

@@ -233,6 +233,50 @@ describe('after a restart', () => {
   })
 })
 
+describe('sets of networks', () => {
+  const some = (from: number) => Array.from({ length: 20 }, (_, at) => `192.0.2.${from + at}/32`)
+  const withList = (networks: readonly string[]) =>
+    testPU('web', { networkACLs: [ipRule('accept', networks)] })
+
+  it('come before the rules that use them, and go after these', async () => {
+    programs.sets.set('THEIRS', new Set())
+    await supervisor.start()
+    await supervisor.supervise(withList(some(0)), queue)
+    expect([...(await programs.listSets()).values()]).toEqual([0, 3])
+    const [, first] = [...programs.sets.keys()]
+    await supervisor.supervise(withList(some(100)), queue)
+    expect(programs.sets.has(first!)).toBe(false)
+    expect(programs.sets.size).toBe(2)
+    await supervisor.uninstall()
+    expect([...programs.sets.keys()]).toEqual(['THEIRS'])
+  })
+
+  it('of an earlier process go when its PUs are supervised again, or with uninstall', async () => {
+    await supervisor.start()
+    await supervisor.supervise(withList(some(0)), queue)
+    await supervisor.stop()
+    const again = make()
+    await again.start()
+    expect(programs.sets.size).toBe(0)
+    await again.supervise(withList(some(0)), queue)
+    await again.stop()
+    await make().uninstall()
+    expect(programs.sets.size).toBe(0)
+  })
+
+  it('stay, with the rules, where a change is refused', async () => {
+    await supervisor.start()
+    await supervisor.supervise(withList(some(0)), queue)
+    const before = await saved()
+    programs.refuse = (_, table) => (table.includes('--queue-num 4098') ? 'no' : undefined)
+    await expect(supervisor.supervise(withList(some(100)), { queueNumber: 4098 })).rejects.toThrow('no')
+    expect(await saved()).toBe(before)
+    programs.refuse = () => undefined
+    await supervisor.supervise(withList(some(200)), queue)
+    expect(programs.sets.size).toBe(1)
+  })
+})
+
 it('refuses networks that are none', () => {
   const networks = { trireme: ['10.0.0.0/8'], excluded: ['nowhere'] }
   const components = { serverID: 'a', filterQueue: () => FILTER_QUEUE, networks }

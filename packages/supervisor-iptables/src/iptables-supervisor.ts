@@ -8,6 +8,8 @@ import {
   type Supervisor,
   TriremeError,
 } from '@trireme/core'
+import { AddressSetKeeper } from './address-set-keeper.js'
+import { addressSetsOf, NO_SETS } from './address-sets.js'
 import { refusedPaths } from './cgroup-probe.js'
 import { type ChainNames, chainNames } from './chain-names.js'
 import { ChangeQueue } from './change-queue.js'
@@ -15,6 +17,7 @@ import { changedPaths, checkNetworks, type Desired, NOTHING, pathsOf, withoutPU,
 import { FAMILIES } from './family.js'
 import { EMPTY_GENERATION, readGeneration, switchGeneration } from './generation.js'
 import { type Backend, type Iptables, iptables } from './iptables.js'
+import type { Layout } from './layout.js'
 import { NamespacesSupervisor } from './namespaces-supervisor.js'
 import { type InheritedMatch, layoutOf } from './rules.js'
 import { inheritedMatches } from './saved-rules.js'
@@ -95,6 +98,7 @@ class IptablesSupervisor implements Supervisor {
   readonly #names: ChainNames
   readonly #filterQueue: () => FilterQueue
   readonly #changes: ChangeQueue<Desired>
+  readonly #sets: AddressSetKeeper
   #networks: Networks
   #isStarted = false
 
@@ -104,10 +108,9 @@ class IptablesSupervisor implements Supervisor {
     this.#names = chainNames(components.serverID)
     this.#filterQueue = components.filterQueue
     this.#networks = components.networks
+    this.#sets = new AddressSetKeeper(programs, this.#names.prefix)
     this.#changes = new ChangeQueue(NOTHING, (next, previous) =>
-      this.#hasRules(next)
-        ? this.#install(next, previous)
-        : switchGeneration(this.#iptables, this.#names, EMPTY_GENERATION),
+      this.#hasRules(next) ? this.#install(next, previous) : this.#removeRules(next),
     )
   }
 
@@ -178,6 +181,7 @@ class IptablesSupervisor implements Supervisor {
 
   async #readInherited(): Promise<readonly InheritedMatch[]> {
     const generation = await readGeneration(this.#iptables, this.#names)
+    if (FAMILIES.some(family => usesSets(generation[family]))) this.#sets.expectOthers()
     const all = FAMILIES.flatMap(family => inheritedMatches(generation[family], this.#names))
     return [...new Map(all.map(each => [JSON.stringify(each), each])).values()]
   }
@@ -214,7 +218,13 @@ class IptablesSupervisor implements Supervisor {
     await this.#switchTo(next, new Set([...vanishedPaths, ...refused]))
   }
 
-  #switchTo(desired: Desired, vanishedPaths: ReadonlySet<string>): Promise<void> {
+  async #removeRules({ isInstalled }: Desired): Promise<void> {
+    await switchGeneration(this.#iptables, this.#names, EMPTY_GENERATION)
+    if (isInstalled) await this.#sets.retain(NO_SETS)
+    else await this.#sets.removeAll()
+  }
+
+  async #switchTo(desired: Desired, vanishedPaths: ReadonlySet<string>): Promise<void> {
     const input = {
       ...desired,
       names: this.#names,
@@ -223,7 +233,10 @@ class IptablesSupervisor implements Supervisor {
       vanishedPaths,
     }
     const target = { IPv4: layoutOf(input, 'IPv4'), IPv6: layoutOf(input, 'IPv6') }
-    return switchGeneration(this.#iptables, this.#names, target)
+    const sets = { IPv4: addressSetsOf(input, 'IPv4'), IPv6: addressSetsOf(input, 'IPv6') }
+    await this.#sets.provide(sets)
+    await switchGeneration(this.#iptables, this.#names, target)
+    await this.#sets.retain(sets)
   }
 
   #checkNamespace({ contextID, runtime: { isolation } }: PUInfo): void {
@@ -233,6 +246,10 @@ class IptablesSupervisor implements Supervisor {
         `(${this.#options.netns ?? 'the process’s own'})`,
     )
   }
+}
+
+function usesSets({ mangle }: Layout): boolean {
+  return [...mangle.chains.values()].some(rules => rules.some(rule => rule.includes('--match-set')))
 }
 
 interface InstallFailure {

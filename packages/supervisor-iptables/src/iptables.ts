@@ -5,7 +5,7 @@ import type { Family } from './family.js'
 /** Which of the two kernel interfaces the rules go to; `auto`: the one that the host's `iptables` uses. */
 export type Backend = 'auto' | 'nft' | 'legacy'
 
-/** The kernel's rules, as iptables' own programs show and change them. The seam for tests. */
+/** The kernel's rules and sets, as iptables' and ipset's own programs show and change them. The seam for tests. */
 export interface Iptables {
   /** All tables of the family in `iptables-save` format. */
   save(family: Family): Promise<string>
@@ -14,6 +14,13 @@ export interface Iptables {
    * @throws KernelError with what the program said.
    */
   restore(family: Family, input: string): Promise<void>
+  /** All sets of addresses (ipset), with the number of rules that use each. None where there is no ipset. */
+  listSets(): Promise<ReadonlyMap<string, number>>
+  /**
+   * Applies the input of `ipset restore` line by line; what is there already is no failure.
+   * @throws KernelError with what the program said; the lines before the refused one have taken effect.
+   */
+  restoreSets(input: string): Promise<void>
 }
 
 export interface IptablesOptions {
@@ -37,12 +44,28 @@ export function iptables({ backend, netns }: IptablesOptions): Iptables {
     async restore(family, input) {
       await run(programOf(family, backend, 'restore'), ['--noflush', '-w', String(LOCK_WAIT_SECONDS)], input)
     },
+    async listSets() {
+      return parseSets(await run('ipset', ['list', '-terse']).catch(nothingWithoutProgram))
+    },
+    async restoreSets(input) {
+      await run('ipset', ['restore', '-exist'], input)
+    },
   }
 }
 
 function programOf(family: Family, backend: Backend, task: 'save' | 'restore'): string {
   const name = family === 'IPv4' ? 'iptables' : 'ip6tables'
   return backend === 'auto' ? `${name}-${task}` : `${name}-${backend}-${task}`
+}
+
+function parseSets(text: string): ReadonlyMap<string, number> {
+  const sets = text.matchAll(/^Name: (\S+)$.*?^References: (\d+)$/gms)
+  return new Map([...sets].map(([, name = '', references]) => [name, Number(references)]))
+}
+
+function nothingWithoutProgram(error: unknown): string {
+  if (error instanceof TriremeError && error.code === 'ERR_MISSING_CAPABILITY') return ''
+  throw error
 }
 
 interface Run {
@@ -83,7 +106,7 @@ function failureOf({ program, input, netns }: Run, error: ExecFileException, std
 }
 
 function missingProgram(program: string, cause: unknown): TriremeError {
-  const debianPackage = program === 'nsenter' ? 'util-linux' : 'iptables'
+  const debianPackage = { nsenter: 'util-linux', ipset: 'ipset' }[program] ?? 'iptables'
   return new TriremeError(
     'ERR_MISSING_CAPABILITY',
     `${program} is not installed: install the Debian package ${debianPackage}`,

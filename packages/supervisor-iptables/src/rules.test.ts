@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { addressSetsOf } from './address-sets.js'
 import { chainNames, puChainNames, puHash } from './chain-names.js'
 import type { Family } from './family.js'
 import { FILTER_QUEUE, ipRule, testPU } from './pu-fixture.js'
@@ -29,6 +30,7 @@ describe('the rules', () => {
     expect(filter.jumps.map(({ from }) => from)).toEqual(['INPUT', 'OUTPUT'])
     expect(text(filter.chains.get(names.reject))).toEqual([
       '-p tcp -m mark --mark 0x18700000/0xfff00000 -j REJECT --reject-with tcp-reset',
+      '-p udp -m mark --mark 0x18700000/0xfff00000 -j REJECT --reject-with icmp-port-unreachable',
     ])
   })
 
@@ -101,26 +103,26 @@ describe('the rules', () => {
 
   it('let of a PU pass what errors and resets need, trap its SYNs, and deny by default', () => {
     expect(puChain('in')).toEqual([
+      `-m conntrack --ctstate INVALID ${log('drop.state')}`,
       '-m conntrack --ctstate INVALID -j DROP',
       '-p icmp -m conntrack --ctstate RELATED -j RETURN',
       '-p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
       `-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN -g IS-${hash}`,
       `-p tcp -g M-${hash}`,
       '-i lo -m conntrack --ctdir REPLY -j RETURN',
-      '-j DROP',
+      `-m conntrack --ctdir REPLY -g IR-${hash}`,
+      `-g ID-${hash}`,
     ])
     expect(puChain('synIn')).toEqual([
+      `-m conntrack --ctdir REPLY ${log('drop.state')}`,
       '-m conntrack --ctdir REPLY -j DROP',
       `-p tcp -m tcp --tcp-option 254 -g Q-${hash}`,
       `-s 10.0.0.0/8 -g Q-${hash}`,
-      '-g REFUSE',
+      `-g ID-${hash}`,
     ])
-    expect(puChain('synOut')).toEqual([
-      '-m conntrack --ctdir REPLY -j DROP',
-      `-d 10.0.0.0/8 -g Q-${hash}`,
-      '-g REFUSE',
-    ])
+    expect(puChain('synOut').slice(2)).toEqual([`-d 10.0.0.0/8 -g Q-${hash}`, `-g OD-${hash}`])
     expect(puChain('midStream')).toEqual([
+      log('drop.mid-stream'),
       '-p tcp -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254 -m limit --limit 100/s --limit-burst 100 -g REFUSE',
       '-j DROP',
     ])
@@ -128,16 +130,17 @@ describe('the rules', () => {
   })
 
   it('are the same in IPv6, where neighbour discovery passes too', () => {
-    expect(puChain('out', input, 'IPv6').slice(0, 7)).toEqual([
+    expect(puChain('out', input, 'IPv6').slice(0, 8)).toEqual([
       '-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j RETURN',
       '-p ipv6-icmp -m icmp6 --icmpv6-type 134 -j RETURN',
       '-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN',
       '-p ipv6-icmp -m icmp6 --icmpv6-type 136 -j RETURN',
+      `-m conntrack --ctstate INVALID ${log('drop.state')}`,
       '-m conntrack --ctstate INVALID -j DROP',
       '-p ipv6-icmp -m conntrack --ctstate RELATED -j RETURN',
       '-p tcp -m tcp --tcp-flags SYN,RST RST ! --tcp-option 254 -j RETURN',
     ])
-    expect(puChain('synOut', input, 'IPv6')[1]).toBe(`-d fd00::/8 -g Q-${hash}`)
+    expect(puChain('synOut', input, 'IPv6')[2]).toBe(`-d fd00::/8 -g Q-${hash}`)
     expect(chain(names.in, input, 'IPv6')[1]).toBe('-s 2001:db8::1/128 -j RETURN')
   })
 })
@@ -150,55 +153,109 @@ describe('rules over addresses', () => {
     }),
     ipRule('accept', ['192.0.2.7'], { protocol: 'udp', ports: [range(53)] }),
     ipRule('accept', ['192.0.2.8/32'], { protocol: 'icmp' }),
+    ipRule('reject', ['198.18.0.0/15'], { mode: 'observe' }),
     ipRule('reject', ['192.0.2.128/25']),
   ]
   const withACLs = { ...input, pus: [supervised('web', { networkACLs })] }
 
-  it('decide SYNs from outside the trireme networks, rejects first', () => {
-    expect(puChain('synIn', withACLs).slice(3)).toEqual([
-      '-s 192.0.2.128/25 -g REFUSE',
-      '-s 192.0.2.0/24 -p tcp -m tcp --dport 80 -g ACL',
-      '-s 192.0.2.0/24 -p tcp -m tcp --dport 90:99 -g ACL',
-      '-g REFUSE',
+  it('decide SYNs from outside the trireme networks: rejects, then what is observed, then accepts', () => {
+    expect(puChain('synIn', withACLs).slice(4)).toEqual([
+      `-s 192.0.2.128/25 -g ID-${hash}`,
+      `-s 198.18.0.0/15 -g V-${hash}`,
+      `-s 192.0.2.0/24 -p tcp -m multiport --dports 80,90:99 -g A-${hash}`,
+      `-g ID-${hash}`,
     ])
-    expect(puChain('synIn', withACLs, 'IPv6').slice(3)).toEqual([
-      '-s 2001:db8::/32 -p tcp -m tcp --dport 80 -g ACL',
-      '-s 2001:db8::/32 -p tcp -m tcp --dport 90:99 -g ACL',
-      '-g REFUSE',
+    expect(puChain('synIn', withACLs, 'IPv6').slice(4)).toEqual([
+      `-s 2001:db8::/32 -p tcp -m multiport --dports 80,90:99 -g A-${hash}`,
+      `-g ID-${hash}`,
     ])
   })
 
-  it('decide what is not TCP; only the net side marks a flow on loopback', () => {
-    expect(puChain('in', withACLs).slice(-4)).toEqual([
-      '-s 192.0.2.128/25 -j DROP',
-      '-s 192.0.2.7/32 -p udp -m udp --dport 53 -g ACL',
-      '-s 192.0.2.8/32 -p icmp -g ACL',
-      '-j DROP',
+  it('decide what is not TCP, and answers to it as its first packet', () => {
+    expect(puChain('in', withACLs).slice(-5)).toEqual([
+      `-s 192.0.2.128/25 -g ID-${hash}`,
+      `-s 198.18.0.0/15 -g V-${hash}`,
+      `-s 192.0.2.7/32 -p udp -m udp --dport 53 -g A-${hash}`,
+      `-s 192.0.2.8/32 -p icmp -g A-${hash}`,
+      `-g ID-${hash}`,
     ])
+    expect(puChain('out', withACLs).slice(-2)).toEqual([
+      `-m conntrack --ctdir REPLY -g OR-${hash}`,
+      `-g OD-${hash}`,
+    ])
+    expect(puChain('answerOut', withACLs)).toEqual([
+      `-d 192.0.2.128/25 -g OD-${hash}`,
+      '-d 198.18.0.0/15 -g ACL',
+      '-d 192.0.2.7/32 -p udp -m udp --sport 53 -g ACL',
+      '-d 192.0.2.8/32 -p icmp -g ACL',
+      `-g OD-${hash}`,
+    ])
+    expect(puChain('answerIn', withACLs)).toEqual([`-g ID-${hash}`])
+  })
+
+  it('report what they let pass once a flow, and mark it; on loopback only the net side marks', () => {
+    expect(puChain('accepted')).toEqual([`-m conntrack --ctstate NEW ${log('accept')}`, '-g ACL'])
+    expect(puChain('observed')).toEqual([`-m conntrack --ctstate NEW ${log('observe')}`, '-g ACL'])
     expect(chain(names.acl)).toEqual([
       '! -p tcp -o lo -j RETURN',
       '-j CONNMARK --set-xmark 0x1500000/0x7f00000',
     ])
-    expect(puChain('out', withACLs).at(-2)).toBe(`-p tcp -g M-${hash}`)
+  })
+
+  it('report what they deny, and answer it: the PU always, others so many times a second', () => {
+    const rate = '-m limit --limit 100/s --limit-burst 100'
+    expect(puChain('denyIn')).toEqual([
+      log('drop.policy'),
+      `-p tcp ${rate} -g REFUSE`,
+      `-p udp ${rate} -g REFUSE`,
+      '-j DROP',
+    ])
+    expect(puChain('denyOut')).toEqual([
+      log('drop.policy'),
+      '-p tcp -g REFUSE',
+      '-p udp -g REFUSE',
+      '-j DROP',
+    ])
+    const silent = { ...input, pus: [supervised('web', { networkACLs, denyWith: 'drop' })] }
+    expect(puChain('denyOut', silent)).toEqual([log('drop.policy'), '-j DROP'])
   })
 
   it('of what the PU sends look at the destination', () => {
     const applicationACLs = [ipRule('accept', ['0.0.0.0/0'], { protocol: 'any' })]
     const open = { ...input, pus: [supervised('web', { applicationACLs })] }
-    expect(puChain('synOut', open).slice(-2)).toEqual(['-d 0.0.0.0/0 -g ACL', '-g REFUSE'])
-    expect(puChain('out', open).slice(-2)).toEqual(['-d 0.0.0.0/0 -g ACL', '-j DROP'])
-  })
-
-  it('drop instead of resetting where the policy says so', () => {
-    const silent = { ...input, pus: [supervised('web', { networkACLs, denyWith: 'drop' })] }
-    expect(puChain('synIn', silent).filter(rule => rule.includes('REFUSE'))).toEqual([])
-    expect(puChain('synIn', silent).at(-1)).toBe('-j DROP')
+    const last = [`-d 0.0.0.0/0 -g A-${hash}`, `-g OD-${hash}`]
+    expect(puChain('synOut', open).slice(-2)).toEqual(last)
+    expect(puChain('out', open).slice(-2)).toEqual(last)
   })
 
   it('deny nothing in observe mode, but trap all the same', () => {
     const observed = { ...input, pus: [supervised('web', { networkACLs, mode: 'observe' })] }
-    expect(puChain('synIn', observed).slice(-2)).toEqual([`-s 10.0.0.0/8 -g Q-${hash}`, '-g ACL'])
-    expect(puChain('in', observed).at(-1)).toBe('-j RETURN')
+    expect(puChain('synIn', observed).slice(-5)).toEqual([
+      `-s 10.0.0.0/8 -g Q-${hash}`,
+      `-s 192.0.2.128/25 -g V-${hash}`,
+      `-s 198.18.0.0/15 -g V-${hash}`,
+      `-s 192.0.2.0/24 -p tcp -m multiport --dports 80,90:99 -g A-${hash}`,
+      `-g V-${hash}`,
+    ])
+    expect(puChain('in', observed).at(-1)).toBe(`-g V-${hash}`)
+    expect(puChain('answerIn', observed)).toEqual(['-g ACL'])
+  })
+
+  it('look up long lists in a set, whatever the number of rules that they come from', () => {
+    const networks = Array.from({ length: 1000 }, (_, at) => `100.64.${at >> 8}.${at & 255}/32`)
+    const each = networks.map(network => ipRule('accept', [network], { protocol: 'tcp' }))
+    const long = { ...input, pus: [supervised('web', { networkACLs: each })] }
+    const sets = addressSetsOf(long, 'IPv4')
+    const [name] = [...sets.keys()]
+    expect([...sets.values()]).toEqual([networks])
+    expect(name?.length).toBeLessThanOrEqual(31)
+    expect(puChain('synIn', long).slice(4)).toEqual([
+      `-m set --match-set ${name?.replace(prefix, '')} src -p tcp -g A-${hash}`,
+      `-g ID-${hash}`,
+    ])
+    expect(addressSetsOf(long, 'IPv6').size).toBe(0)
+    const everything = { ...input, networks: { ...input.networks, excluded: [...networks, '0.0.0.0/0'] } }
+    expect(chain(names.in, everything)[1]).toBe('-s 0.0.0.0/0 -j RETURN')
   })
 })
 
@@ -250,6 +307,11 @@ describe('chain names', () => {
     expect(chainNames('host-b').prefix).not.toBe(prefix)
   })
 })
+
+/** The rule that tells the enforcer of a packet, for PU queue 4097. */
+function log(outcome: string): string {
+  return `-m limit --limit 500/s --limit-burst 500 -j NFLOG --nflog-prefix 4097-${outcome} --nflog-group 4096`
+}
 
 function supervised(...args: Parameters<typeof testPU>) {
   return { pu: testPU(...args), enforcement: { queueNumber: 4097 } }

@@ -1,11 +1,13 @@
 import type { FilterQueue, Networks } from '@trireme/core'
+import { ofFamily } from './address-groups.js'
+import { networkMatches } from './address-sets.js'
 import { type ChainNames, puChainNames, puHash } from './chain-names.js'
 import { DIRECTIONS, type Direction } from './direction.js'
 import type { Family } from './family.js'
 import { clearRules, HAS_STATE, isACLFlow, isCommand, rejectRules, sharedChains } from './flow-rules.js'
 import { jump, type Layout, type TableLayout } from './layout.js'
 import { MATCH_ORDER, matchesOf, matchTokens, type PUMatch } from './pu-match.js'
-import { denyRules, ofFamily, puChains } from './pu-rules.js'
+import { denyRules, puChains } from './pu-rules.js'
 import { type Rule, rule } from './rule.js'
 import type { SupervisedPU } from './supervised-pu.js'
 
@@ -36,7 +38,7 @@ export function layoutOf(input: RuleInput, family: Family): Layout {
       jumps: [jump('PREROUTING', names.clear), jump('OUTPUT', names.clear)],
     },
     filter: {
-      chains: new Map([[names.reject, rejectRules(filterQueue)]]),
+      chains: new Map([[names.reject, rejectRules(filterQueue, family)]]),
       jumps: [jump('INPUT', names.reject), jump('OUTPUT', names.reject)],
     },
     mangle: mangle(input, family),
@@ -64,10 +66,11 @@ function mangle(input: RuleInput, family: Family): TableLayout {
 /** Every packet's way. One that is no PU's falls out at the end, untouched. */
 function entryRules(input: RuleInput, family: Family, direction: Direction): readonly Rule[] {
   const { names, filterQueue, networks } = input
-  const peer = direction === 'in' ? '-s' : '-d'
+  const excluded = ofFamily(networks.excluded, family)
+  const peer = direction === 'in' ? 'source' : 'destination'
   return [
     rule`${isCommand(filterQueue)} -g ${names.set}`,
-    ...ofFamily(networks.excluded, family).map(network => rule`${peer} ${network} -j RETURN`),
+    ...networkMatches(excluded, peer, names.prefix).map(match => rule`${match} -j RETURN`),
     rule`-p tcp ${HAS_STATE} -g ${direction === 'in' ? names.flowIn : names.flowOut}`,
     rule`! -p tcp ${isACLFlow(filterQueue)} -j RETURN`,
     ...dispatch(input, direction).map(({ match, main }) => rule`${matchTokens(match, direction)} -g ${main}`),

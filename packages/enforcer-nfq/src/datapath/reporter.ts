@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { DropReason, EventCollector, FlowEndpoint, PeerRecord } from '@trireme/core'
+import type { DropReason, EventCollector, FlowEndpoint, PacketProtocol, PeerRecord } from '@trireme/core'
 import { formatAddress } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { PUContext } from './pu-context.js'
@@ -22,6 +22,8 @@ export interface FlowReport {
   readonly role: 'client' | 'server'
   /** The flow key of the packets from the client. */
   readonly key: string
+  /** Default `tcp`. */
+  readonly protocol?: PacketProtocol
 }
 
 /** Turns decisions into flow records, and counts them at the PU. */
@@ -35,7 +37,7 @@ export class Reporter {
   }
 
   report(report: FlowReport): void {
-    const { pu, peer, decision, role, key } = report
+    const { pu, peer, decision, role, key, protocol = 'tcp' } = report
     pu.counters.count(
       decision.observed ? 'observed' : decision.verdict === 'accept' ? 'accepted' : 'rejected',
     )
@@ -47,6 +49,7 @@ export class Reporter {
       id: report.flowID ?? randomBytes(16).toString('hex'),
       source: endpoint(bytes, 0, role === 'client' ? own : other),
       destination: endpoint(bytes, 18, role === 'client' ? other : own),
+      ...(protocol === 'tcp' ? {} : { protocol }),
       ...decision,
       count: 1,
     })

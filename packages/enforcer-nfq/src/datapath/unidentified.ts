@@ -1,4 +1,4 @@
-import type { ACL, DropReason, IPRule } from '@trireme/core'
+import { type ACL, decideAddress, type IPRule } from '@trireme/core'
 import { isPlain, stripOverlay } from '../packet/edit.js'
 import { rewriteSynAckToReset } from '../packet/reset.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
@@ -6,7 +6,6 @@ import type { Arrival } from './arrival.js'
 import type { ClientFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
-import type { Decision } from './reporter.js'
 import { accept, drop, refuse, setState, type Verdict } from './verdict.js'
 
 /**
@@ -15,7 +14,7 @@ import { accept, drop, refuse, setState, type Verdict } from './verdict.js'
  */
 export function sendPlainSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
   const rule = pu.applicationACL.match(packet.destination, packet.destinationPort, 'tcp')
-  const decision = decideUnidentified(pu, rule, 'policy')
+  const decision = decideAddress(rule, pu.policy.mode)
   path.reporter.report({ pu, decision, role: 'client', key: packet.flowKey() })
   if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
   return deny(path, pu, packet)
@@ -26,7 +25,7 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
   const { packet, state } = arrival
   if (state === 'auth' || state === 'sent') return drop('state')
   const rule = pu.networkACL.match(packet.source, packet.destinationPort, 'tcp')
-  const decision = decideUnidentified(pu, rule)
+  const decision = decideAddress(rule, pu.policy.mode, 'stripped-or-unenforced')
   path.reporter.report({ pu, decision, role: 'server', key: packet.flowKey() })
   if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
   return state === 'acl' ? drop('policy') : deny(path, pu, packet)
@@ -42,7 +41,11 @@ export function receivePlainSynAck(path: Path, flow: ClientFlow, arrival: Arriva
   if (!pu) return drop('context')
   // The entry may be shared with a server that is a PU: that one answers with an overlay, and this would let the client in to it.
   if (isLoopback && !flow.isBesideThePUs) return drop('state')
-  const decision = decideUnidentified(pu, explicitAccept(pu.applicationACL, packet))
+  const decision = decideAddress(
+    explicitAccept(pu.applicationACL, packet),
+    pu.policy.mode,
+    'stripped-or-unenforced',
+  )
   path.reporter.report({ pu, decision, role: 'client', key: flow.key, flowID: flow.id })
   if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
   return refuseSynAck(path, flow, packet)
@@ -77,15 +80,4 @@ export function plain(path: Path, packet: TcpPacket) {
 
 function explicitAccept(acl: ACL, packet: TcpPacket): IPRule | undefined {
   return acl.match(packet.source, packet.sourcePort, 'tcp')
-}
-
-function decideUnidentified(
-  pu: PUContext,
-  rule: IPRule | undefined,
-  otherwise: DropReason = 'stripped-or-unenforced',
-): Decision {
-  if (rule?.action === 'accept') return { verdict: 'accept', reason: '', rule: rule.name, observed: false }
-  const why = { reason: rule ? ('policy' as const) : otherwise, rule: rule?.name ?? 'default deny' }
-  if (pu.policy.mode === 'observe') return { verdict: 'accept', observed: true, ...why }
-  return { verdict: 'reject', observed: false, ...why }
 }

@@ -64,7 +64,7 @@ class KernelPacketQueue implements PacketQueue, BatchHandler {
   readonly #options: PacketQueueOptions
   readonly #memory: BatchMemory = batchMemory()
   readonly #packet = blankPacket()
-  readonly #logged = { data: new Uint8Array(0) as Uint8Array, offset: 0, length: 0 }
+  readonly #logged = { data: new Uint8Array(0) as Uint8Array, hook: 0, prefix: '', offset: 0, length: 0 }
   readonly #verdict: VerdictFields = {
     queue: 0,
     id: 0,

@@ -25,18 +25,20 @@ describe('messages of the log subsystem', () => {
     const writer = new MessageWriter(new Uint8Array(64))
     writer.begin(NFULNL_MSG_PACKET, 0, 0, 10)
     writer.uint32(1, 0x08000100)
+    writer.binary(10, Buffer.from('4097-accept\0'), 12)
     writer.binary(9, Uint8Array.of(0x45, 1, 2), 3)
     writer.end()
-    const fields = { offset: 0, length: 0 }
+    const fields = { hook: 0, prefix: '', offset: 0, length: 0 }
     const view = new DataView(writer.bytes.buffer)
     expect(parseLogged(view, 0, writer.length, fields)).toBe(true)
     expect(hex(writer.bytes.subarray(fields.offset, fields.offset + fields.length))).toBe('450102')
+    expect(fields).toMatchObject({ hook: 1, prefix: '4097-accept' })
   })
 
   it('never throw and are never read past their end, whatever the bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), bytes => {
-        const fields = { offset: 0, length: 0 }
+        const fields = { hook: 0, prefix: '', offset: 0, length: 0 }
         const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
         if (parseLogged(view, 0, bytes.length, fields)) {
           expect(fields.offset + fields.length).toBeLessThanOrEqual(bytes.length)
