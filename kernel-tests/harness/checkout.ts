@@ -17,7 +17,8 @@ export function program(
     | 'self-call'
     | 'session'
     | 'streams-client'
-    | 'streams-server',
+    | 'streams-server'
+    | 'timed-connects',
   ...args: readonly string[]
 ): readonly string[] {
   return [process.execPath, join(HERE, 'programs', `${name}.mjs`), ...args]

@@ -122,14 +122,14 @@ describe('nothing before AUTH', () => {
   })
   afterAll(() => teardown.run())
 
-  const cases = FAMILIES.flatMap(family => NAMES.map(name => ({ family, name })))
+  const cases = FAMILIES.flatMap(family => NAMES.map(name => [name, family] as const))
 
-  it.each(cases)('$name: in the name of the client, over $family', async ({ family, name }) => {
+  it.each(cases)('%s: in the name of the client, over %s', async (name, family) => {
     const syn = syns.get(family)!.pop()!
     await expectNothing(family, new RawClient(onPath, syn.tuple), client => ATTACKS[name]!(client, syn))
   })
 
-  it.each(cases)('$name: from another host, over $family', async ({ family, name }) => {
+  it.each(cases)('%s: from another host, over %s', async (name, family) => {
     const syn = syns.get(family)!.pop()!
     const client = new RawClient(onPath, { ...syn.tuple, source: hosts.c.addresses[family] })
     await expectNothing(family, client, () => ATTACKS[name]!(client, syn))
