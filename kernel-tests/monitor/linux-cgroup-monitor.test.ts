@@ -1,7 +1,7 @@
 /** PUs of real processes in real cgroups of both versions; the handler is a recorder, so that no rule is made. */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import {
@@ -82,7 +82,14 @@ describe.each(HIERARCHIES)('with $name', hierarchy => {
     expect(handler.eventsOf(contextID)).toEqual(['create', 'start'])
     expect(monitor.list()).toEqual([{ contextID, runtime: handler.runtimes.get(contextID) }])
     expect(handler.runtimes.get(contextID)).toMatchObject({
-      ...{ kind: 'linux-process', name: 'web', pid: child.pid, tags: TAGS, ports: PORTS },
+      ...{ kind: 'linux-process', name: 'web', pid: child.pid, ports: PORTS },
+      tags: expect.arrayContaining([
+        ...TAGS,
+        { key: '@sys:uid', value: '0' },
+        { key: '@sys:exe', value: expect.stringMatching(/sh$/) },
+        { key: '@sys:sha256', value: expect.stringMatching(/^[0-9a-f]{64}$/) },
+        { key: '@sys:hostname', value: hostname() },
+      ]),
     })
     child.go()
     expect(await child.output()).toContain(`/trireme-${name}/${contextID}\n`)

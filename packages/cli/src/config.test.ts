@@ -36,6 +36,7 @@ describe('loadConfig', () => {
     expect(await configOf(MINIMAL)).toEqual({
       serverID: 'host-a',
       socket: '/run/trireme/host-a.sock',
+      users: [],
       stateDir: '/var/lib/trireme/host-a',
       auth: { psk: { file: join(folder, 'psk') } },
       tokens: 'binary',
@@ -59,10 +60,12 @@ networks: [10.0.0.0/8, "FD00::/8"]
 excludedNetworks: [192.0.2.0/24]
 monitors: { linux: {} }
 policy: /etc/policy.yaml
+users: [alice, 1001]
 `
     expect(await configOf(text)).toEqual({
       serverID: 'host_b.1',
       socket: join(folder, 'run/b.sock'),
+      users: ['alice', '1001'],
       stateDir: '/srv/state',
       auth: { psk: { file: join(folder, '../psk') } },
       tokens: 'jwt',

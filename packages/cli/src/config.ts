@@ -13,6 +13,8 @@ export interface Config {
   /** The control socket. */
   readonly socket: string
   readonly stateDir: string
+  /** Users, by name or number, who may make PUs of their own processes. */
+  readonly users: readonly string[]
   /** `loadSecrets` reads the files. */
   readonly auth: AuthConfig
   readonly tokens: 'binary' | 'jwt'
@@ -49,6 +51,11 @@ export async function loadConfig(path: string): Promise<Config> {
   })
 }
 
+const userSchema = z
+  .union([z.string(), z.int().nonnegative()], { error: 'a user' })
+  .transform(String)
+  .refine(user => /^[A-Za-z0-9_][A-Za-z0-9._-]*\$?$/.test(user), { error: 'a user' })
+
 function configSchema(folder: string): z.ZodType<Config> {
   const path = z
     .string({ error: 'a path' })
@@ -63,6 +70,7 @@ function configSchema(folder: string): z.ZodType<Config> {
       })
       .optional(),
     stateDir: path.optional(),
+    users: listOf(userSchema, 'a list of users', 0).default([]),
     auth: authSchema(path),
     tokens: z.enum(['binary', 'jwt'], { error: 'binary or jwt' }).default('binary'),
     authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),

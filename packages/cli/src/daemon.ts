@@ -7,10 +7,11 @@ import {
 import {
   type AggregatingCollector,
   aggregatingCollector,
+  type PURequestProcessor,
   runAll,
   type Trireme,
-  TriremeError,
 } from '@trireme/core'
+import { RequestProcessors } from '@trireme/monitor-rpc'
 import { loadPolicyFile, policyFileResolver } from '@trireme/policy-file'
 import { describeAuth } from './auth/describe-auth.js'
 import { type LoadedAuth, loadSecrets } from './auth/load-secrets.js'
@@ -24,6 +25,7 @@ import { type Log, limited } from './log.js'
 import { logPUEvent } from './log-pu-event.js'
 import { Problems } from './problems.js'
 import { statusReport } from './status-report.js'
+import { userAccount } from './user-account.js'
 
 /** A daemon that is ready. */
 export interface Daemon {
@@ -53,7 +55,8 @@ export async function startDaemon(configFile: string, log: Log): Promise<Daemon>
   const config = await loadConfig(configFile)
   const document = await loadPolicyFile(config.policy)
   const auth = await loadSecrets(config.auth, config.serverID)
-  const socket = await openControlSocket(config.socket)
+  const users = await Promise.all(config.users.map(async user => (await userAccount(user)).uid))
+  const socket = await openControlSocket({ path: config.socket, users })
   try {
     const { generation } = await claimState(config.stateDir)
     const { serverID, authorization } = config
@@ -132,7 +135,7 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
   // Whoever does not wait for it, hears of it in the answer to the request.
   uninstalled.catch(() => {})
   socket.serve({
-    run: async request => linuxMonitorOf(parts).run(request),
+    events: new RequestProcessors(processorsIn(parts)),
     status: () => statusReport(parts),
     flows: reading => flows.read(reading),
     rotate: () => auth.rotate(),
@@ -174,10 +177,7 @@ function monitorsIn({ dockerMonitor, linuxMonitor }: Parts) {
   return [linuxMonitor, dockerMonitor].filter(monitor => monitor !== undefined)
 }
 
-function linuxMonitorOf({ linuxMonitor, config }: Parts) {
-  if (linuxMonitor) return linuxMonitor
-  throw new TriremeError(
-    'ERR_UNSUPPORTED_KIND',
-    `${config.serverID} enforces containers only: add monitors: { linux: {} } to its configuration`,
-  )
+/** Who carries out the events of which type of PU. */
+function processorsIn({ linuxMonitor }: Parts): Readonly<Record<string, PURequestProcessor>> {
+  return linuxMonitor ? { 'linux-process': linuxMonitor } : {}
 }

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net'
+import { isReservedTagKey } from '@trireme/core'
 import type { FlowEndpointJSON, FlowJSON } from './flow-json.js'
 import { printable } from './printable.js'
 
@@ -14,6 +15,6 @@ export function flowLine(flow: FlowJSON): string {
 
 function endpoint({ id, ip, port, tags }: FlowEndpointJSON): string {
   const address = isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`
-  const identity = id === '' ? 'no identity' : [id, ...tags].join(' ')
+  const identity = id === '' ? 'no identity' : [id, ...tags.filter(tag => !isReservedTagKey(tag))].join(' ')
   return `${address} (${identity})`
 }

@@ -6,8 +6,9 @@ import type { Log } from './log.js'
 const EXPLANATIONS: Readonly<Record<MonitorProblem['kind'], string>> = {
   'context-unreadable': 'its state could not be read; its processes go on without an identity',
   'not-enforced': 'not enforced again; its earlier rules stay, and all rules of ended PUs with them',
-  'not-watched': 'its end may be seen late',
+  'not-watched': 'its end, or what it listens on, may be seen late',
   'not-removed': 'ended, and could not be removed completely',
+  'ports-not-enforced': 'it listens on a port that cannot be given to it',
 }
 
 const OF_CONTAINERS: Readonly<Record<Exclude<DockerMonitorProblem['kind'], 'engine-back'>, string>> = {

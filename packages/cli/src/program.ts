@@ -52,10 +52,12 @@ function addRun(program: Command, finish: Finish): void {
     .option('--label <key=value>', 'tag of the identity; may be repeated', collect, [])
     .option(
       '--port <port>',
-      'port or range (8000-8100) on which the command accepts; may be repeated',
+      'port or range (8000-8100) on which the command accepts, or auto for those found; may be repeated',
       collect,
       [],
     )
+    .option('--user <user>', 'run the command as this user, with his groups')
+    .option('--network-only', 'enforce what peers send, and not what the command sends of its own accord')
     .argument('<command...>')
     .passThroughOptions()
     .action(async (command: string[], options: RunOptions) => {

@@ -1,3 +1,4 @@
+import { isReservedTagKey } from '@trireme/core'
 import { describeAuth } from './auth/describe-auth.js'
 import { printable } from './printable.js'
 import type { PUStatus, StatusReport } from './status-report.js'
@@ -33,7 +34,7 @@ function cells(pu: PUStatus): readonly string[] {
     kind,
     String(pid ?? '-'),
     mode,
-    tags.join(' ') || '-',
+    tags.filter(tag => !isReservedTagKey(tag)).join(' ') || '-',
     ports.join(' ') || '-',
     countersText(counters) || '-',
   ]

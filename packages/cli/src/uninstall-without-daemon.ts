@@ -5,11 +5,18 @@ import type { Config } from './config.js'
 import { removeSocket } from './control/control-socket.js'
 import { assertUnused, readState, removeState } from './daemon-state.js'
 import { freeContainers } from './free-containers.js'
+import { userAccount } from './user-account.js'
 
 /** Nobody enforces: nothing needs to hear of the PUs that end. */
 const nobody: ProcessingUnitsHandler = {
   setPURuntime() {},
   async handlePUEvent() {},
+}
+
+/** A user who is gone has no socket that anybody could use. */
+async function userIDs({ users }: Config): Promise<readonly number[]> {
+  const accounts = await Promise.allSettled(users.map(userAccount))
+  return accounts.flatMap(each => (each.status === 'fulfilled' ? [each.value.uid] : []))
 }
 
 /**
@@ -42,6 +49,6 @@ export async function uninstallWithoutDaemon(config: Config, warn: (message: str
     () => supervisor.uninstall(),
     () => monitor.uninstall(),
     () => removeState(stateDir),
-    () => removeSocket(socket),
+    async () => removeSocket(socket, await userIDs(config)),
   ])
 }

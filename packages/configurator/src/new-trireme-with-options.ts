@@ -83,7 +83,7 @@ function isolatorsFor({ docker, linux }: MonitorsOptions, newIsolator: NewIsolat
   const onHost = isHostEnforced ? newIsolator({ namespaces: 'own', whileEmpty }) : undefined
   const isolators: Isolators = {
     ...(containers && { container: containers }),
-    ...(onHost && { 'linux-process': onHost }),
+    ...(onHost && { 'linux-process': onHost, 'user-session': onHost }),
   }
   return { isolators, enforcers: [containers, onHost].flatMap(each => (each ? [each.enforcer] : [])) }
 }

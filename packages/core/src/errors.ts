@@ -6,6 +6,7 @@ export type TriremeErrorCode =
   | 'ERR_INVALID_TAG'
   | 'ERR_MISSING_CAPABILITY'
   | 'ERR_NO_POLICY'
+  | 'ERR_NOT_PERMITTED'
   | 'ERR_NOT_STARTED'
   | 'ERR_PEER_DEPENDENCY'
   | 'ERR_POLICY'

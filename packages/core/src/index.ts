@@ -84,6 +84,7 @@ export { type OwnRecord, RECORD_LIFE_S, RECORD_RENEWAL_MS } from './handshake/re
 export { CLOCK_LEEWAY_S, MAX_RECORD_LIFE_S, type PeerRecord } from './handshake/record-verifier.js'
 export { TwoGenerationMap } from './handshake/two-generation-map.js'
 export { formatKernelDecision, type KernelDecision, parseKernelDecision } from './kernel-log.js'
+export { KeyedQueue } from './keyed-queue.js'
 export {
   CONNECTION_MARK_MASK,
   connectionMark,
@@ -148,6 +149,7 @@ export {
 } from './policy.js'
 export { prefixWarnings } from './prefix-warnings.js'
 export type { Isolation, PortRange, PUEvent, PUKind, PURuntime } from './pu.js'
+export type { PUCaller, PURequest, PURequestProcessor } from './pu-request.js'
 export { formatClause } from './rule-clause.js'
 export { type CarriedTags, compileRules, type NearestRule, type RuleMatch, type RuleSet } from './rule-set.js'
 export {

@@ -15,6 +15,10 @@ export type Isolation =
   | { readonly by: 'cgroup-path'; readonly path: string }
   /** A net_cls class ID of cgroup v1 (`-m cgroup --cgroup`). */
   | { readonly by: 'net-cls'; readonly classID: number }
+  /** The user of every socket that a process of the PU made (`-m owner --uid-owner`): for hosts without a cgroup to match. */
+  | { readonly by: 'owner'; readonly uid: number }
+  /** The PU's ports alone: what it sends of its own accord is not looked at. */
+  | { readonly by: 'ports' }
   /** A network namespace that is the PU's alone. The path stays valid while the PU runs (`/proc/self/fd/N`). */
   | { readonly by: 'netns'; readonly path: string }
 
@@ -27,6 +31,8 @@ export interface PURuntime {
   readonly tags: Tags
   /** Ports on which the PU accepts connections, by which incoming packets find it where no namespace does. */
   readonly ports: readonly PortRange[]
+  /** Ports among these on which the PU listens though nobody said that it may: core has every peer denied there. */
+  readonly closedPorts?: readonly PortRange[]
   /** Addresses by which peers may dial the PU beside those of its network namespace: virtual and published ones. */
   readonly aliases?: readonly string[]
   readonly isolation: Isolation

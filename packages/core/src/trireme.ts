@@ -1,5 +1,6 @@
 import { checkPolicy } from './check-policy.js'
 import { type Clock, systemClock } from './clock.js'
+import { withClosedPorts } from './closed-ports.js'
 import { collectors, noCollector } from './collector.js'
 import { runAll, TriremeError } from './errors.js'
 import type { PURecord } from './flow.js'
@@ -265,7 +266,9 @@ class Orchestrator implements Trireme {
 
   async #activate(isolator: Isolator, pu: PUInfo): Promise<void> {
     const { contextID } = pu
-    this.#running.set(contextID, await activate(isolator, pu, this.#running.get(contextID)))
+    const policy = withClosedPorts(pu.policy, pu.runtime.closedPorts)
+    const previous = this.#running.get(contextID)
+    this.#running.set(contextID, await activate(isolator, { ...pu, policy }, previous))
   }
 
   async #deactivate(contextID: string): Promise<void> {

@@ -1,21 +1,28 @@
-import {
-  type Isolation,
-  type ProcessingUnitsHandler,
-  type PURuntime,
-  runAll,
-  TriremeError,
-} from '@trireme/core'
-import { newContextID } from './context-id.js'
+import { type Isolation, type ProcessingUnitsHandler, runAll, TriremeError } from '@trireme/core'
 import type { ContextStore, StoredContext } from './context-store.js'
+import { moveTree } from './move-tree.js'
+import type { ProcessExtractor } from './process-extractor.js'
 import { type ProcessFacts, readCgroupOf, readProcessFacts } from './process-facts.js'
 import type { PUCgroups } from './pu-cgroups.js'
-import { assertRunRequest, type RunRequest } from './run-request.js'
+import type { RunRequest } from './run-request.js'
 
 /** What an activation works with. */
 export interface ActivationComponents {
   readonly handler: ProcessingUnitsHandler
   readonly store: ContextStore
   readonly cgroups: PUCgroups
+  readonly extractor: ProcessExtractor
+}
+
+/** A request that has been checked, and what it is about. */
+export interface Activation {
+  readonly request: RunRequest
+  readonly contextID: string
+  readonly facts: ProcessFacts
+  /** The cgroup that is to become the PU as it is; undefined for one of the PU's own. */
+  readonly borrowed: string | undefined
+  /** Whether somebody has heard of the PU's `create`, and is to hear of its `destroy`. */
+  readonly isCreated: boolean
 }
 
 /**
@@ -23,18 +30,12 @@ export interface ActivationComponents {
  */
 export async function activate(
   components: ActivationComponents,
-  request: RunRequest,
+  activation: Activation,
 ): Promise<StoredContext> {
-  assertRunRequest(request)
-  const { cgroups } = components
-  const facts = await assertProcess(request.pid)
-  const contextID = newContextID()
-  const runtime = runtimeOf(request, await cgroups.allot(contextID))
-  const origin = (await readCgroupOf(request.pid, cgroups.mount.version)) ?? ''
-  const context = { contextID, runtime, origin }
+  const context = await describe(components, activation)
   const done: (() => Promise<void>)[] = []
   try {
-    for (const step of steps(components, context, { pid: request.pid, facts })) {
+    for (const step of steps(components, context, activation)) {
       done.unshift(step.undo)
       await step.take()
     }
@@ -42,6 +43,38 @@ export async function activate(
     await runAll([() => Promise.reject(error), ...done])
   }
   return context
+}
+
+async function describe(
+  { cgroups, extractor }: ActivationComponents,
+  { request, contextID, borrowed }: Activation,
+): Promise<StoredContext> {
+  const { pid, ports, kind = 'linux-process', discoverPorts = false, networkOnly = false } = request
+  const origin = (await readCgroupOf(pid, cgroups.mount.version)) ?? ''
+  const cgroup = [await readCgroupOf(pid, 'systemd'), await readCgroupOf(pid, 'v2')].find(isBelowRoot) ?? '/'
+  const { name, tags } = await extractor({ request, cgroup })
+  const isolation: Isolation = networkOnly ? { by: 'ports' } : await allot(cgroups, contextID, borrowed)
+  return {
+    contextID,
+    runtime: { kind, name, pid, tags, ports, isolation },
+    portPlan: { declared: ports, discover: discoverPorts },
+    owner: request.owner ?? 0,
+    ...(borrowed === undefined ? {} : { borrowed }),
+    origin,
+  }
+}
+
+function isBelowRoot(cgroup: string | undefined): cgroup is string {
+  return cgroup !== undefined && cgroup !== '/'
+}
+
+async function allot(
+  cgroups: PUCgroups,
+  contextID: string,
+  borrowed: string | undefined,
+): Promise<Isolation> {
+  if (borrowed !== undefined) cgroups.borrow(contextID, borrowed)
+  return cgroups.allot(contextID)
 }
 
 /** `undo` leaves nothing of the step behind, whether `take` failed, in part or at all. */
@@ -53,7 +86,7 @@ interface Step {
 function steps(
   { handler, store, cgroups }: ActivationComponents,
   context: StoredContext,
-  process: { readonly pid: number; readonly facts: ProcessFacts },
+  { request, facts, isCreated }: Activation,
 ): readonly Step[] {
   const { contextID, runtime, origin } = context
   const report = (event: 'create' | 'start' | 'stop' | 'destroy') => handler.handlePUEvent(contextID, event)
@@ -65,9 +98,11 @@ function steps(
     {
       take: async () => {
         handler.setPURuntime(contextID, runtime)
-        await report('create')
+        if (!isCreated) await report('create')
       },
-      undo: () => report('destroy'),
+      undo: async () => {
+        if (!isCreated) await report('destroy')
+      },
     },
     {
       take: async () => {
@@ -80,21 +115,20 @@ function steps(
     },
     {
       take: async () => {
-        await cgroups.enter(contextID, process.pid)
-        await assertInside(cgroups, contextID, process)
+        if (request.scope === 'tree') await moveTree(cgroups, contextID, request)
+        else await cgroups.enter(contextID, request.pid)
+        await assertInside(cgroups, context, { pid: request.pid, facts })
       },
       undo: () => cgroups.evacuate(contextID, origin),
     },
   ]
 }
 
-function runtimeOf(request: RunRequest, isolation: Isolation): PURuntime {
-  const { pid, name = `process-${pid}`, tags, ports, kind = 'linux-process' } = request
-  return { kind, name, pid, tags, ports, isolation }
-}
-
-/** A process of another network namespace would be named by rules that never see its packets. */
-async function assertProcess(pid: number): Promise<ProcessFacts> {
+/**
+ * The facts of a live process of this network namespace: rules would never see the packets of one of another.
+ * @throws TriremeError `ERR_PU_UNKNOWN`, RangeError.
+ */
+export async function requireProcess(pid: number): Promise<ProcessFacts> {
   const [facts, own] = await Promise.all([readProcessFacts(pid), readProcessFacts('self')])
   if (!facts) throw new TriremeError('ERR_PU_UNKNOWN', `pid ${pid}: no such process`)
   if (facts.networkNamespace === own?.networkNamespace) return facts
@@ -107,7 +141,7 @@ async function assertProcess(pid: number): Promise<ProcessFacts> {
 /** The number must still be the same process's, in the cgroup that the rules name. */
 async function assertInside(
   cgroups: PUCgroups,
-  contextID: string,
+  { contextID }: StoredContext,
   { pid, facts }: { readonly pid: number; readonly facts: ProcessFacts },
 ): Promise<void> {
   const expected = cgroups.kernelPath(contextID)
@@ -116,7 +150,8 @@ async function assertInside(
   if (now?.startTime !== facts.startTime) {
     throw new TriremeError('ERR_PU_UNKNOWN', `pid ${pid}: the process ended while it was activated`)
   }
-  if (found === expected && now.networkNamespace === facts.networkNamespace) return
+  const isInside = found === expected || found?.startsWith(`${expected}/`)
+  if (isInside && now.networkNamespace === facts.networkNamespace) return
   throw new RangeError(
     `pid ${pid}: it left for cgroup ${found} and network namespace ${now.networkNamespace} while it was activated, expected ${expected} and ${facts.networkNamespace}`,
   )

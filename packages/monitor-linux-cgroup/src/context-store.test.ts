@@ -19,8 +19,12 @@ const CONTEXT: StoredContext = {
     pid: 42,
     tags: [{ key: 'app', value: 'wéb' }],
     ports: [{ first: 80, last: 81 }],
+    closedPorts: [{ first: 81, last: 81 }],
     isolation: { by: 'cgroup-path', path: 'trireme-a/abcdef012345' },
   },
+  portPlan: { declared: [{ first: 80, last: 80 }], discover: true },
+  owner: 1000,
+  borrowed: '/system.slice/web.service',
   origin: '/user.slice',
 }
 
@@ -31,6 +35,8 @@ describe('ContextStore', () => {
     const other: StoredContext = {
       contextID: 'zzzzzzzzzzzz',
       runtime: { ...CONTEXT.runtime, isolation: { by: 'net-cls', classID: 0x10002 } },
+      portPlan: { declared: [], discover: false },
+      owner: 0,
       origin: '',
     }
     await store.write(CONTEXT)

@@ -2,12 +2,19 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PURuntime } from '@trireme/core'
+import type { PortPlan } from './effective-ports.js'
 import { parseContext } from './parse-context.js'
 
 /** What must outlive the monitor's process for a PU to come back with the same identity. */
 export interface StoredContext {
   readonly contextID: string
+  /** Its ports are those in force: declared and found ones. */
   readonly runtime: PURuntime
+  readonly portPlan: PortPlan
+  /** The user who may end the PU beside root. */
+  readonly owner: number
+  /** A cgroup that is not the monitor's own and is the PU as a whole, as the kernel names it. */
+  readonly borrowed?: string
   /** The cgroup from which the first process came, as the kernel names it. */
   readonly origin: string
 }

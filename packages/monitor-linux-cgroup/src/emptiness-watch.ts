@@ -29,6 +29,11 @@ export class EmptinessWatch {
     void this.#check(contextID)
   }
 
+  remove(contextID: string): void {
+    this.#watched.get(contextID)?.close()
+    this.#watched.delete(contextID)
+  }
+
   close(): void {
     clearInterval(this.#timer)
     for (const watcher of this.#watched.values()) watcher?.close()
@@ -58,8 +63,7 @@ export class EmptinessWatch {
       this.#options.onError(contextID, error)
       return
     }
-    this.#watched.get(contextID)?.close()
-    this.#watched.delete(contextID)
+    this.remove(contextID)
     this.#options.onEmpty(contextID)
   }
 }

@@ -9,13 +9,19 @@
  * await monitor.run({ pid, name: 'web', tags: [{ key: 'app', value: 'web' }], ports: [{ first: 80, last: 80 }] })
  * ```
  */
+export { linuxCgroupMonitor } from './linux-cgroup-monitor.js'
+export type {
+  LinuxCgroupMonitor,
+  LinuxCgroupMonitorComponents,
+  LinuxCgroupMonitorOptions,
+  MonitoredPU,
+  MonitorProblem,
+} from './monitor-contract.js'
 export {
-  type LinuxCgroupMonitor,
-  type LinuxCgroupMonitorComponents,
-  type LinuxCgroupMonitorOptions,
-  linuxCgroupMonitor,
-  type MonitoredPU,
-  type MonitorProblem,
-} from './linux-cgroup-monitor.js'
+  type ExtractedProcess,
+  factExtractor,
+  type ProcessExtractor,
+  type ProcessPU,
+} from './process-extractor.js'
 export { type ProcessFacts, readProcessFacts } from './process-facts.js'
-export type { RunRequest } from './run-request.js'
+export type { RunRequest, RunScope } from './run-request.js'

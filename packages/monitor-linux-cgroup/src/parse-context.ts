@@ -1,5 +1,6 @@
 import type { Isolation, PortRange, PUKind, PURuntime, Tag } from '@trireme/core'
 import type { StoredContext } from './context-store.js'
+import type { PortPlan } from './effective-ports.js'
 
 type Fields<Names extends string> = Readonly<Partial<Record<Names, unknown>>>
 
@@ -10,14 +11,28 @@ const KINDS: readonly PUKind[] = ['container', 'linux-process', 'user-session']
  * @throws SyntaxError or TypeError naming the field where it is not one, or is another context's.
  */
 export function parseContext(text: string, contextID: string): StoredContext {
-  const fields = object<'version' | 'contextID' | 'runtime' | 'origin'>(JSON.parse(text), 'context')
+  type Name = 'version' | 'contextID' | 'runtime' | 'portPlan' | 'owner' | 'borrowed' | 'origin'
+  const fields = object<Name>(JSON.parse(text), 'context')
   if (fields.version !== 1) throw wrong('version', '1', fields.version)
   if (fields.contextID !== contextID) throw wrong('contextID', contextID, fields.contextID)
-  return { contextID, runtime: parseRuntime(fields.runtime), origin: string(fields.origin, 'origin') }
+  return {
+    contextID,
+    runtime: parseRuntime(fields.runtime),
+    portPlan: parsePortPlan(fields.portPlan),
+    owner: integer(fields.owner, 'owner'),
+    ...(fields.borrowed === undefined ? {} : { borrowed: string(fields.borrowed, 'borrowed') }),
+    origin: string(fields.origin, 'origin'),
+  }
+}
+
+function parsePortPlan(value: unknown): PortPlan {
+  const { declared, discover } = object<'declared' | 'discover'>(value, 'portPlan')
+  return { declared: array(declared, 'declared').map(parsePortRange), discover: discover === true }
 }
 
 function parseRuntime(value: unknown): PURuntime {
-  const fields = object<'kind' | 'name' | 'pid' | 'tags' | 'ports' | 'isolation'>(value, 'runtime')
+  type Name = 'kind' | 'name' | 'pid' | 'tags' | 'ports' | 'closedPorts' | 'isolation'
+  const fields = object<Name>(value, 'runtime')
   const kind = KINDS.find(known => known === fields.kind)
   if (!kind) throw wrong('kind', KINDS.join(' or '), fields.kind)
   return {
@@ -26,6 +41,9 @@ function parseRuntime(value: unknown): PURuntime {
     ...(fields.pid === undefined ? {} : { pid: integer(fields.pid, 'pid') }),
     tags: array(fields.tags, 'tags').map(parseTagFields),
     ports: array(fields.ports, 'ports').map(parsePortRange),
+    ...(fields.closedPorts === undefined
+      ? {}
+      : { closedPorts: array(fields.closedPorts, 'closedPorts').map(parsePortRange) }),
     isolation: parseIsolation(fields.isolation),
   }
 }
@@ -44,7 +62,8 @@ function parseIsolation(value: unknown): Isolation {
   const fields = object<'by' | 'classID' | 'path'>(value, 'isolation')
   if (fields.by === 'net-cls') return { by: 'net-cls', classID: integer(fields.classID, 'classID') }
   if (fields.by === 'cgroup-path') return { by: 'cgroup-path', path: string(fields.path, 'path') }
-  throw wrong('isolation', 'net-cls or cgroup-path', fields.by)
+  if (fields.by === 'ports') return { by: 'ports' }
+  throw wrong('isolation', 'net-cls, cgroup-path or ports', fields.by)
 }
 
 function object<Names extends string>(value: unknown, field: string): Fields<Names> {

@@ -1,6 +1,11 @@
 import { readFile, readlink } from 'node:fs/promises'
 import type { CgroupMount } from './cgroup-mount.js'
 
+/** A hierarchy that the firewall can match, or that of systemd's own where it keeps one beside cgroup v2. */
+export type Hierarchy = CgroupMount['version'] | 'systemd'
+
+const CONTROLLERS = { 'net-cls': 'net_cls', systemd: 'name=systemd' } as const
+
 /** What tells a process from a later one with the same number, and where it lives. */
 export interface ProcessFacts {
   /** Clock ticks since boot (proc_pid_stat(5), field 22). */
@@ -24,10 +29,7 @@ export async function readProcessFacts(pid: number | 'self'): Promise<ProcessFac
 }
 
 /** The process's cgroup in the hierarchy, as the kernel names it (`/` for its root); undefined where the process is gone. */
-export async function readCgroupOf(
-  pid: number,
-  version: CgroupMount['version'],
-): Promise<string | undefined> {
+export async function readCgroupOf(pid: number, version: Hierarchy): Promise<string | undefined> {
   try {
     return findCgroup(await readFile(`/proc/${pid}/cgroup`, 'utf8'), version)
   } catch (error) {
@@ -37,10 +39,10 @@ export async function readCgroupOf(
 }
 
 /** The hierarchy's line in the text of `/proc/PID/cgroup` (cgroups(7)): `ID:CONTROLLERS:PATH`. */
-export function findCgroup(text: string, version: CgroupMount['version']): string | undefined {
+export function findCgroup(text: string, version: Hierarchy): string | undefined {
   for (const line of text.split('\n')) {
     const [id, controllers, ...path] = line.split(':')
-    const isMeant = version === 'v2' ? id === '0' : controllers?.split(',').includes('net_cls')
+    const isMeant = version === 'v2' ? id === '0' : controllers?.split(',').includes(CONTROLLERS[version])
     if (isMeant) return path.join(':')
   }
   return undefined

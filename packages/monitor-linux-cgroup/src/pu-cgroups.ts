@@ -13,6 +13,8 @@ export class PUCgroups {
   readonly mount: CgroupMount
   readonly #folder: string
   readonly #kernelFolder: string
+  /** Cgroups that are not ours, by the PUs that they are. */
+  readonly #borrowed = new Map<string, string>()
 
   constructor(mount: CgroupMount, folderName: string) {
     this.mount = mount
@@ -37,14 +39,31 @@ export class PUCgroups {
     }
   }
 
+  /**
+   * The PU is all of a cgroup that is not ours: nothing is made, moved or removed.
+   * @throws TriremeError `ERR_UNSUPPORTED_KIND` where its path cannot be matched or is not visible here.
+   */
+  borrow(contextID: string, kernelPath: string): void {
+    if (this.mount.version === 'v2' && this.#reaches(kernelPath)) {
+      this.#borrowed.set(contextID, kernelPath)
+      return
+    }
+    const why =
+      this.mount.version === 'v2' ? `not below ${this.mount.kernelPath || '/'}` : 'no cgroup v2 here'
+    throw new TriremeError(
+      'ERR_UNSUPPORTED_KIND',
+      `cgroup ${kernelPath}: expected one of cgroup v2 other than its root, which the firewall can match (${why})`,
+    )
+  }
+
   /** The PU's cgroup as `/proc/PID/cgroup` names it. */
   kernelPath(contextID: string): string {
-    return `${this.#kernelFolder}/${contextID}`
+    return this.#borrowed.get(contextID) ?? `${this.#kernelFolder}/${contextID}`
   }
 
   /** The file whose change tells that the cgroup may have become empty; v1 has none. */
   eventsFile(contextID: string): string | undefined {
-    return this.mount.version === 'v2' ? join(this.#folder, contextID, 'cgroup.events') : undefined
+    return this.mount.version === 'v2' ? join(this.#folderOf(contextID), 'cgroup.events') : undefined
   }
 
   /** How the firewall is going to recognize the packets of a PU whose cgroup is yet to be made. */
@@ -60,7 +79,8 @@ export class PUCgroups {
 
   /** Makes an empty cgroup with the isolation allotted. */
   async create(contextID: string, isolation: Isolation): Promise<void> {
-    const folder = join(this.#folder, contextID)
+    if (this.#borrowed.has(contextID)) return
+    const folder = this.#folderOf(contextID)
     await refusable('mkdir', () => mkdir(folder))
     if (isolation.by !== 'net-cls') return
     const file = join(folder, 'net_cls.classid')
@@ -70,17 +90,18 @@ export class PUCgroups {
   /** How the firewall recognizes the packets of a PU whose cgroup exists. */
   async isolation(contextID: string): Promise<Isolation> {
     if (this.mount.version === 'v2') return this.allot(contextID)
-    return { by: 'net-cls', classID: await readClassID(join(this.#folder, contextID)) }
+    return { by: 'net-cls', classID: await readClassID(this.#folderOf(contextID)) }
   }
 
   /** Moves a process, with all its threads, into the PU's cgroup. */
   async enter(contextID: string, pid: number): Promise<void> {
-    await moveInto(join(this.#folder, contextID), pid)
+    if (this.#borrowed.has(contextID)) return
+    await moveInto(this.#folderOf(contextID), pid)
   }
 
   /** Whether a process lives in the PU's cgroup or in one below it. */
   async isPopulated(contextID: string): Promise<boolean> {
-    const folder = join(this.#folder, contextID)
+    const folder = this.#folderOf(contextID)
     try {
       if (this.mount.version === 'net-cls') return (await processesOf(folder)).length > 0
       return /^populated 1$/m.test(await readFile(join(folder, 'cgroup.events'), 'utf8'))
@@ -92,7 +113,8 @@ export class PUCgroups {
 
   /** Moves the PU's processes to the cgroup of that kernel path, or out to where the PUs' folder lies. */
   async evacuate(contextID: string, target: string): Promise<void> {
-    const folder = join(this.#folder, contextID)
+    if (this.#borrowed.has(contextID)) return
+    const folder = this.#folderOf(contextID)
     for (let round = 0; round < MAX_EVACUATION_ROUNDS; round++) {
       const processes = await processesOf(folder)
       if (processes.length === 0) return
@@ -103,10 +125,21 @@ export class PUCgroups {
 
   /** Removes the PU's cgroup with those below it. Idempotent; refused while a process lives there. */
   async remove(contextID: string): Promise<void> {
-    await removeTree(join(this.#folder, contextID))
+    if (this.#borrowed.delete(contextID)) return
+    await removeTree(this.#folderOf(contextID))
   }
 
-  /** Context IDs that have a cgroup. */
+  /** The processes in the PU's cgroup and in those below it. */
+  async processes(contextID: string): Promise<readonly number[]> {
+    return processesOf(this.#folderOf(contextID))
+  }
+
+  /** Moves one process of the PU to the cgroup of that kernel path, or out to where the PUs' folder lies. */
+  async release(pid: number, target: string): Promise<void> {
+    await this.#moveOut(pid, target)
+  }
+
+  /** Context IDs that have a cgroup of their own. */
   async list(): Promise<readonly string[]> {
     return subfolders(this.#folder)
   }
@@ -116,11 +149,24 @@ export class PUCgroups {
     if ((await this.list()).length === 0) await removeTree(this.#folder)
   }
 
+  /** Whether a cgroup lies below the root that we see. */
+  #reaches(kernelPath: string): boolean {
+    const below = kernelPath.slice(this.mount.kernelPath.length)
+    return (
+      kernelPath.startsWith(`${this.mount.kernelPath}/`) && below !== '/' && !below.split('/').includes('..')
+    )
+  }
+
+  #folderOf(contextID: string): string {
+    const borrowed = this.#borrowed.get(contextID)
+    if (borrowed === undefined) return join(this.#folder, contextID)
+    return join(this.mount.folder, borrowed.slice(this.mount.kernelPath.length))
+  }
+
   async #moveOut(pid: number, target: string): Promise<void> {
     const { folder, kernelPath } = this.mount
-    const isReachable = target.startsWith(`${kernelPath}/`)
     try {
-      await moveInto(isReachable ? join(folder, target.slice(kernelPath.length)) : folder, pid)
+      await moveInto(this.#reaches(target) ? join(folder, target.slice(kernelPath.length)) : folder, pid)
     } catch (error) {
       if (error instanceof KernelError && error.errno === 'ESRCH') return
       // Where the process came from is gone, or takes none any more.

@@ -11,17 +11,43 @@ export interface RunRequest {
   readonly ports: readonly PortRange[]
   /** Default `linux-process`. */
   readonly kind?: PUKind
+  /** Whether it may accept on every port on which it is found listening. Default false: those not in `ports` are closed. */
+  readonly discoverPorts?: boolean
+  /** Whether only what peers send to its ports is enforced, and nothing that it sends of its own accord. Default false. */
+  readonly networkOnly?: boolean
+  /** The file that the process is about to execute. Default: the one that it executes. */
+  readonly executable?: string
+  /**
+   * What becomes a PU. `process` (default): the process and what it starts from now on, in a cgroup of the PU's own. `tree`: with
+   * what it has started already; their connections are reset unless `keepConnections`. `cgroup`: all of the cgroup in which the
+   * process is, which stays where it is, as systemd wants it for a unit (cgroup v2 only).
+   */
+  readonly scope?: RunScope
+  /** With `tree`: what they have connected already goes on unenforced until it ends. Default false. */
+  readonly keepConnections?: boolean
+  /** The user who may end the PU beside root. Default root alone. */
+  readonly owner?: number
 }
+
+export type RunScope = 'process' | 'tree' | 'cgroup'
+
+export const RUN_SCOPES: readonly RunScope[] = ['process', 'tree', 'cgroup']
 
 const MAX_NAME_LENGTH = 128
 const MAX_PID = 2 ** 22
 
 /** Checks what can be seen without looking at the process. */
 export function assertRunRequest(request: RunRequest): void {
-  const { pid, name, tags, ports, kind } = request
+  const { pid } = request
   if (!Number.isInteger(pid) || pid < 1 || pid > MAX_PID) {
     throw new RangeError(`pid ${pid}: expected a process number from 1 to ${MAX_PID}`)
   }
+  assertPUDescription(request)
+}
+
+/** Checks what does not need a process. */
+export function assertPUDescription(request: Omit<RunRequest, 'pid'>): void {
+  const { name, tags, ports, kind } = request
   if (name !== undefined) assertName(name)
   for (const tag of tags) assertTag(tag.key, tag.value)
   for (const range of ports) assertPortRange(range)

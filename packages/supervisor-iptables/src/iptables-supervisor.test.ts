@@ -227,7 +227,7 @@ describe('after a restart', () => {
   it('a rule of ours that we cannot read ends the start', async () => {
     await programs.restore(
       'IPv4',
-      `*mangle\n-A ${names.out} -m owner --uid-owner 0 -g ${chains.out}\nCOMMIT\n`,
+      `*mangle\n-A ${names.out} -m owner --gid-owner 0 -g ${chains.out}\nCOMMIT\n`,
     )
     await expect(make().start()).rejects.toThrow(/uninstall first/)
   })

@@ -6,6 +6,7 @@ import { type Rule, rule } from './rule.js'
 export type PUMatch =
   | { readonly by: 'cgroup-path'; readonly path: string }
   | { readonly by: 'net-cls'; readonly classID: number }
+  | { readonly by: 'owner'; readonly uid: number }
   /** The PU's end of a TCP or UDP packet. */
   | { readonly by: 'port'; readonly protocol: 'tcp' | 'udp'; readonly range: PortRange }
   /** All packets of the network namespace. */
@@ -13,17 +14,17 @@ export type PUMatch =
 
 /**
  * The matches of a PU. A socket's cgroup misses SYNs that arrive, SYN-ACKs and resets that leave: these are found by the
- * PU's declared ports.
+ * PU's ports.
  */
-export function matchesOf(runtime: PURuntime): readonly PUMatch[] {
-  const { isolation, ports } = runtime
+export function matchesOf({ isolation, ports }: PURuntime, direction: Direction): readonly PUMatch[] {
   if (isolation.by === 'netns') return [{ by: 'everything' }]
-  return [socketMatch(isolation), ...ports.flatMap(portMatches)]
+  return [...socketMatches(isolation, direction), ...ports.flatMap(portMatches)]
 }
 
 /** By sockets first, since a client's own port may lie in another PU's range; what takes everything comes last. */
 export const MATCH_ORDER: readonly (readonly PUMatch['by'][])[] = [
   ['cgroup-path', 'net-cls'],
+  ['owner'],
   ['port'],
   ['everything'],
 ]
@@ -34,6 +35,8 @@ export function matchTokens(match: PUMatch, direction: Direction): Rule {
       return rule`-m cgroup --path ${match.path}`
     case 'net-cls':
       return rule`-m cgroup --cgroup ${match.classID}`
+    case 'owner':
+      return rule`-m owner --uid-owner ${match.uid}`
     case 'port': {
       const end = direction === 'in' ? '--dport' : '--sport'
       return rule`-p ${match.protocol} -m ${match.protocol} ${end} ${portRangeToken(match.range)}`
@@ -51,6 +54,8 @@ export function parseMatchTokens(tokens: Rule): PUMatch | undefined {
   if (path !== undefined) return { by: 'cgroup-path', path: unquote(path) }
   const classID = /^-m cgroup --cgroup (\d+)$/.exec(text)?.[1]
   if (classID !== undefined) return { by: 'net-cls', classID: Number(classID) }
+  const uid = /^-m owner --uid-owner (\d+)$/.exec(text)?.[1]
+  if (uid !== undefined) return { by: 'owner', uid: Number(uid) }
   const [, protocol, ports] = /^-p (tcp|udp) -m (?:tcp|udp)(?: --[ds]port ([\d:]+))?$/.exec(text) ?? []
   if (protocol === undefined) return undefined
   // A range that holds every port is not printed.
@@ -63,10 +68,21 @@ export function portRangeToken({ first, last }: PortRange): string {
   return first === last ? String(first) : `${first}:${last}`
 }
 
-function socketMatch(isolation: Exclude<Isolation, { by: 'netns' }>): PUMatch {
-  return isolation.by === 'cgroup-path'
-    ? { by: 'cgroup-path', path: isolation.path }
-    : { by: 'net-cls', classID: isolation.classID }
+/** By the PU's sockets. A socket's owner is known only of what leaves (xt_owner is for OUTPUT). */
+function socketMatches(
+  isolation: Exclude<Isolation, { by: 'netns' }>,
+  direction: Direction,
+): readonly PUMatch[] {
+  switch (isolation.by) {
+    case 'cgroup-path':
+      return [{ by: 'cgroup-path', path: isolation.path }]
+    case 'net-cls':
+      return [{ by: 'net-cls', classID: isolation.classID }]
+    case 'owner':
+      return direction === 'out' ? [{ by: 'owner', uid: isolation.uid }] : []
+    case 'ports':
+      return []
+  }
 }
 
 function portMatches(range: PortRange): PUMatch[] {

@@ -96,7 +96,11 @@ function dispatch(input: RuleInput, direction: Direction): readonly Dispatch[] {
   const all: Dispatch[] = [
     ...pus.flatMap(({ pu }) => {
       const chains = puChainNames(names, puHash(pu.contextID))
-      return matchesOf(pu.runtime).map(match => ({ match, main: chains[direction], trap: chains.trap }))
+      return matchesOf(pu.runtime, direction).map(match => ({
+        match,
+        main: chains[direction],
+        trap: chains.trap,
+      }))
     }),
     ...inherited
       .filter(each => each.direction === direction)

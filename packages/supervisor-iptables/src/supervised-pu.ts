@@ -43,6 +43,11 @@ function checkIsolation({ contextID, runtime: { isolation } }: PUInfo): void {
       `PU ${contextID}: isolation.classID: ${isolation.classID} is not an integer from 1 to 4294967295`,
     )
   }
+  if (isolation.by === 'owner' && !isUint32(isolation.uid)) {
+    throw new RangeError(
+      `PU ${contextID}: isolation.uid: ${isolation.uid} is not an integer from 0 to 4294967295`,
+    )
+  }
 }
 
 function isCgroupPath(path: string): boolean {

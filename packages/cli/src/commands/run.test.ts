@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { RunRequest } from '@trireme/monitor-linux-cgroup'
+import type { PURequest } from '@trireme/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type ControlSocket, openControlSocket } from '../control/control-socket.js'
 import { runCommand } from './run.js'
@@ -11,17 +11,19 @@ let folder: string
 let socket: string
 let control: ControlSocket
 /** What the daemon does with a request. */
-let activate: (request: RunRequest) => Promise<void>
+let activate: (request: PURequest) => Promise<void>
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'trireme-run-'))
   socket = join(folder, 'a.sock')
   activate = async () => {}
-  control = await openControlSocket(socket)
+  control = await openControlSocket({ path: socket })
   control.serve({
-    async run(request) {
-      await activate(request)
-      return { contextID: 'abcdef012345' }
+    events: {
+      async handleRequest(request) {
+        await activate(request)
+        return { contextID: 'abcdef012345' }
+      },
     },
     status: () => {
       throw new Error('not asked')
@@ -43,17 +45,20 @@ const run = (...command: string[]) => runCommand({ socket, label: ['app=web'], p
 describe('trireme run', () => {
   it('asks for the very process that becomes the command', async () => {
     const file = join(folder, 'pid')
-    let asked: RunRequest | undefined
+    let asked: PURequest | undefined
     activate = async request => {
       asked = request
       expect(existsSync(file)).toBe(false)
     }
     expect(await run('sh', '-c', `echo $$ > ${file}`)).toBe(0)
-    expect(asked).toEqual({
+    expect(asked).toMatchObject({
+      event: 'start',
+      type: 'linux-process',
       pid: Number(await readFile(file, 'utf8')),
       name: 'sh',
       tags: [{ key: 'app', value: 'web' }],
       ports: [{ first: 80, last: 80 }],
+      discoverPorts: false,
     })
   })
 
@@ -101,7 +106,7 @@ describe('trireme run', () => {
 
   it('ends when the process is killed before it becomes the command', async () => {
     activate = async ({ pid }) => {
-      process.kill(pid, 'SIGKILL')
+      process.kill(pid!, 'SIGKILL')
     }
     expect(await run('true')).toBe(137)
   })

@@ -1,22 +1,28 @@
 import { writeSync } from 'node:fs'
 import { basename } from 'node:path'
 import { parseTag } from '@trireme/core'
+import type { EventBody } from '@trireme/monitor-rpc'
 import { askDaemon } from '../control/control-client.js'
 import { findSocket } from '../control/find-socket.js'
-import type { RunBody } from '../control/run-body.js'
+import { executablePath } from '../executable-path.js'
 import { CommandFailure, EXIT, messageOf } from '../failure.js'
 import { forwardSignals } from '../forward-signals.js'
 import { type GatedChild, spawnGated } from '../gated-child.js'
-import { parsePortRange } from '../port-range.js'
+import { assertPort } from '../port-range.js'
 import { printable } from '../printable.js'
+import { userAccount } from '../user-account.js'
 
 export interface RunOptions {
   readonly socket?: string
   readonly name?: string
   /** As `key=value`. */
   readonly label: readonly string[]
-  /** As `8080` or `8000-8100`. */
+  /** As `8080`, `8000-8100` or `auto`. */
   readonly port: readonly string[]
+  /** Name or number of the user as whom the command runs. Default: this process's. */
+  readonly user?: string
+  /** Whether what the command sends of its own accord is left alone. */
+  readonly networkOnly?: boolean
 }
 
 /** Longer than an activation takes even when fifty go on at once. */
@@ -40,7 +46,7 @@ export async function runCommand(options: RunOptions, command: readonly string[]
 /** What can be refused without a daemon is refused before a process is made. */
 function assertRunnable({ label, port }: RunOptions, command: readonly string[]): void {
   label.map(parseTag)
-  port.map(parsePortRange)
+  port.map(assertPort)
   const [program] = command
   if (!program || program.startsWith('-')) {
     throw new CommandFailure(
@@ -51,11 +57,12 @@ function assertRunnable({ label, port }: RunOptions, command: readonly string[])
 }
 
 async function runAsPU(socket: string, options: RunOptions, command: readonly string[]): Promise<number> {
+  const account = options.user === undefined ? undefined : await userAccount(options.user)
   // A signal that comes earlier ends this process, and with it the gate: the command is not run.
-  const child = await spawnGated(command)
+  const child = await spawnGated(command, account)
   const stopForwarding = forwardSignals(signal => child.kill(signal))
   try {
-    await activate(child, socket, { ...options, name: options.name ?? basename(command[0]!) })
+    await activate(child, socket, await eventBody(child, options, command))
     child.release()
     return await child.exitStatus
   } finally {
@@ -63,11 +70,24 @@ async function runAsPU(socket: string, options: RunOptions, command: readonly st
   }
 }
 
-async function activate(child: GatedChild, socket: string, options: RunOptions): Promise<void> {
-  const { name, label, port } = options
-  const body: RunBody = { pid: child.pid, tags: [...label], ports: [...port], ...(name && { name }) }
+async function eventBody(
+  { pid }: GatedChild,
+  { name, label, port, networkOnly = false }: RunOptions,
+  [program]: readonly string[],
+): Promise<EventBody> {
+  // Only root is believed about what is going to be executed.
+  const executable = process.geteuid?.() === 0 ? await executablePath(program!) : undefined
+  return {
+    event: 'start',
+    type: 'linux-process',
+    ...{ pid, name: name ?? basename(program!), tags: [...label], ports: [...port] },
+    options: { ...(networkOnly && { networkOnly: 'true' }), ...(executable && { executable }) },
+  }
+}
+
+async function activate(child: GatedChild, socket: string, body: EventBody): Promise<void> {
   try {
-    await askDaemon({ socket, method: 'POST', path: '/v1/pus', body, timeoutMs: ACTIVATION_MS })
+    await askDaemon({ socket, method: 'POST', path: '/v1/events', body, timeoutMs: ACTIVATION_MS })
   } catch (error) {
     child.abandon()
     await child.exitStatus

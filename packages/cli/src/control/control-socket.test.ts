@@ -2,29 +2,31 @@ import { link, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { nullSecrets } from '@trireme/core'
-import type { RunRequest } from '@trireme/monitor-linux-cgroup'
+import { nullSecrets, type PUCaller, type PURequest } from '@trireme/core'
+import { MAX_BODY_BYTES } from '@trireme/monitor-rpc'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { exitStatusOf } from '../failure.js'
 import { FlowLog } from '../flow-log.js'
 import { sampleFlow } from '../testing/sample-flow.js'
 import { askDaemon, DaemonUnreachable, openDaemonStream } from './control-client.js'
-import type { ControlHandlers } from './control-server.js'
+import type { ControlHandlers } from './control-routes.js'
 import { type ControlSocket, openControlSocket, removeSocket } from './control-socket.js'
-import { MAX_BODY_BYTES } from './read-json.js'
 
 let folder: string
 let path: string
 let flows: FlowLog
-let ran: RunRequest[]
+let ran: { request: PURequest; caller: PUCaller }[]
 let socket: ControlSocket
 let connections: Socket[]
 
 const status = { serverID: 'host-a' } as ReturnType<ControlHandlers['status']>
 const handlers = (): ControlHandlers => ({
-  async run(request) {
-    ran.push(request)
-    if (request.name === 'defect') throw new Error('a defect')
-    return { contextID: 'abcdef012345' }
+  events: {
+    async handleRequest(request, caller) {
+      ran.push({ request, caller })
+      if (request.name === 'defect') throw new Error('a defect')
+      return { contextID: 'abcdef012345' }
+    },
   },
   status: () => status,
   flows: reading => flows.read(reading),
@@ -43,7 +45,7 @@ beforeEach(async () => {
   flows = new FlowLog()
   ran = []
   connections = []
-  socket = await openControlSocket(path, { requestMs: 300 })
+  socket = await openControlSocket({ path, limits: { requestMs: 300 } })
 })
 afterEach(async () => {
   for (const connection of connections) connection.destroy()
@@ -69,7 +71,7 @@ function say(bytes: string): Promise<string> {
 }
 
 const post = (body: string, length = Buffer.byteLength(body)) =>
-  say(`POST /v1/pus HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${length}\r\n\r\n${body}`)
+  say(`POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${length}\r\n\r\n${body}`)
 const getStatus = () => askDaemon({ socket: path, method: 'GET', path: '/v1/status' })
 
 describe('the control socket', () => {
@@ -91,7 +93,7 @@ describe('the control socket', () => {
 
   it('is refused to a second daemon, and the first goes on', async () => {
     socket.serve(handlers())
-    await expect(openControlSocket(path)).rejects.toMatchObject({ exitStatus: 3, message: /another daemon/ })
+    expect(await statusOfOpening(path)).toEqual([3, expect.stringMatching(/another daemon/)])
     expect(await getStatus()).toEqual(status)
   })
 
@@ -104,7 +106,7 @@ describe('the control socket', () => {
   it('takes the place of one whose daemon is gone', async () => {
     const stale = join(folder, 'stale.sock')
     await leaveStale(stale)
-    const second = await openControlSocket(stale)
+    const second = await openControlSocket({ path: stale })
     await second.close()
     await leaveStale(stale)
     await removeSocket(stale)
@@ -114,35 +116,48 @@ describe('the control socket', () => {
   it('does not take the place of a file', async () => {
     const file = join(folder, 'file')
     await writeFile(file, 'precious')
-    await expect(openControlSocket(file)).rejects.toMatchObject({ exitStatus: 3 })
+    expect(await statusOfOpening(file)).toEqual([3, expect.stringContaining(file)])
     expect((await stat(file)).size).toBe(8)
   })
 
   it('has a path that fits into an address', async () => {
-    await expect(openControlSocket(`/tmp/${'x'.repeat(120)}`)).rejects.toMatchObject({ exitStatus: 2 })
+    expect(await statusOfOpening(`/tmp/${'x'.repeat(120)}`)).toEqual([2, expect.stringMatching(/107/)])
   })
 })
 
 describe('requests', () => {
   beforeEach(() => socket.serve(handlers()))
 
-  it('hands a run request over in core’s terms', async () => {
-    const body = { pid: 42, name: 'web', tags: ['app=web', 'a=b=c'], ports: ['80', '8000-8100'] }
-    expect(await askDaemon({ socket: path, method: 'POST', path: '/v1/pus', body })).toEqual({
+  it('hands an event over in core’s terms', async () => {
+    const body = {
+      event: 'start',
+      pid: 42,
+      name: 'web',
+      tags: ['app=web', 'a=b=c'],
+      ports: ['80', '8000-8100', 'auto'],
+    }
+    expect(await askDaemon({ socket: path, method: 'POST', path: '/v1/events', body })).toEqual({
       contextID: 'abcdef012345',
     })
     expect(ran).toEqual([
       {
-        pid: 42,
-        name: 'web',
-        tags: [
-          { key: 'app', value: 'web' },
-          { key: 'a', value: 'b=c' },
-        ],
-        ports: [
-          { first: 80, last: 80 },
-          { first: 8000, last: 8100 },
-        ],
+        caller: { uid: 0 },
+        request: {
+          event: 'start',
+          type: 'linux-process',
+          pid: 42,
+          name: 'web',
+          tags: [
+            { key: 'app', value: 'web' },
+            { key: 'a', value: 'b=c' },
+          ],
+          ports: [
+            { first: 80, last: 80 },
+            { first: 8000, last: 8100 },
+          ],
+          discoverPorts: true,
+          options: {},
+        },
       },
     ])
   })
@@ -151,14 +166,15 @@ describe('requests', () => {
     ['no JSON', '{"pid": 1,', 400, /not JSON/],
     ['nothing', '', 400, /not JSON/],
     ['no object', '[1]', 400, /body/],
-    ['no process', '{}', 400, /pid/],
-    ['a process that is text', '{"pid":"1"}', 400, /pid/],
-    ['an unknown key', '{"pid":1,"label":[]}', 400, /label/],
-    ['a bad tag', '{"pid":1,"tags":["app"]}', 400, /app/],
-    ['a bad port', '{"pid":1,"ports":["0"]}', 400, /port/],
-    ['another kind', '{"pid":1,"kind":"container"}', 400, /kind/],
-    ['a defect of ours', '{"pid":1,"name":"defect"}', 500, /a defect/],
-    ['too much', `{"pid":1,"name":"${'x'.repeat(MAX_BODY_BYTES)}"}`, 413, /longer than/],
+    ['no event', '{}', 400, /event/],
+    ['an unknown event', '{"event":"die"}', 400, /event/],
+    ['a process that is text', '{"event":"start","pid":"1"}', 400, /pid/],
+    ['an unknown key', '{"event":"start","label":[]}', 400, /label/],
+    ['a bad tag', '{"event":"start","tags":["app"]}', 400, /app/],
+    ['a bad port', '{"event":"start","ports":["0"]}', 400, /port/],
+    ['an option that is no text', '{"event":"start","options":{"a":1}}', 400, /options.a/],
+    ['a defect of ours', '{"event":"start","name":"defect"}', 500, /a defect/],
+    ['too much', `{"event":"start","name":"${'x'.repeat(MAX_BODY_BYTES)}"}`, 413, /longer than/],
   ])('answers %s with a reason', async (_, body, code, reason) => {
     const answer = await post(body)
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${code} `))
@@ -184,7 +200,7 @@ describe('requests', () => {
 
   it('ends clients that stall, and serves others meanwhile', async () => {
     const silent = say('')
-    const inHead = say('POST /v1/pus HTTP/1.1\r\nhost')
+    const inHead = say('POST /v1/events HTTP/1.1\r\nhost')
     const inBody = post('{"pid":', 100)
     expect(await getStatus()).toEqual(status)
     expect(await inHead).toMatch(/^HTTP\/1.1 408 /)
@@ -225,6 +241,15 @@ describe('flows', () => {
     await socket.close()
   })
 })
+
+/** How a command would end that cannot have the socket, and what it would say. */
+async function statusOfOpening(at: string): Promise<[number, string]> {
+  const error = await openControlSocket({ path: at }).then(
+    () => new Error('opened'),
+    (reason: Error) => reason,
+  )
+  return [exitStatusOf(error), error.message]
+}
 
 /** A socket file as a killed process leaves it: closing an unlinked server's name keeps a copy made by hard link. */
 async function leaveStale(at: string): Promise<void> {

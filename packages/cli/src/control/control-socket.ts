@@ -1,115 +1,89 @@
-import { chmod, mkdir, rm, stat } from 'node:fs/promises'
-import type { Server } from 'node:http'
-import { connect } from 'node:net'
-import { dirname } from 'node:path'
-import { CommandFailure, EXIT } from '../failure.js'
+import { mkdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { runAll } from '@trireme/core'
+import {
+  eventRoutes,
+  jsonServer,
+  listenOnUnixSocket,
+  type Routes,
+  removeStaleSocket,
+  type ServerLimits,
+  type UnixListener,
+} from '@trireme/monitor-rpc'
 import { removeIfEmpty } from '../remove-if-empty.js'
-import { type ControlHandlers, type ControlLimits, controlServer } from './control-server.js'
+import { type ControlHandlers, controlRoutes } from './control-routes.js'
 import { SOCKET_FOLDER } from './find-socket.js'
 
-/** sockaddr_un.sun_path less its terminator (unix(7)). */
-const MAX_PATH_BYTES = 107
-
-/** Beyond that many that wait, a client's connect fails at once. */
-const BACKLOG = 2048
-
-/** How long answers under way may take to reach their clients. */
-const CLOSING_MS = 1000
-
-/** A daemon's claim to a control socket: nobody else gets it from now on. */
+/** A daemon's claim to its control sockets: nobody else gets them from now on. */
 export interface ControlSocket {
   /** Until then every request is told that the daemon is not ready. */
   serve(handlers: ControlHandlers): void
-  /** Ends all connections and removes the socket. */
+  /** Ends all connections and removes the sockets. */
   close(): Promise<void>
 }
 
+export interface ControlSocketOptions {
+  /** Root's. */
+  readonly path: string
+  /** Users who get a socket of their own, over which they make PUs of their own processes. Default nobody. */
+  readonly users?: readonly number[]
+  readonly limits?: ServerLimits
+}
+
 /**
- * Listens on a unix socket that only its owner may use (mode 0600), in place of one whose daemon is gone.
- * @throws CommandFailure where another daemon answers on it, or where it cannot be made.
+ * Listens on unix sockets that only their owners may use (mode 0600), in place of those whose daemon is gone.
+ * @throws TriremeError `ERR_CONFIG`, KernelError where another daemon answers, or a socket cannot be made.
  */
-export async function openControlSocket(path: string, limits?: ControlLimits): Promise<ControlSocket> {
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
-    throw new CommandFailure(
-      EXIT.badInput,
-      `socket ${path}: expected a path of at most ${MAX_PATH_BYTES} bytes`,
-    )
-  }
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  await removeStale(path)
+export async function openControlSocket(options: ControlSocketOptions): Promise<ControlSocket> {
+  const { path, users = [], limits } = options
   let handlers: ControlHandlers | undefined
-  const server = controlServer(() => handlers, limits)
-  await listen(server, path)
-  await chmod(path, 0o600)
+  const listeners: UnixListener[] = []
+  const listen = async (at: { readonly path: string; readonly uid?: number }, routesOf: RoutesOf) => {
+    const server = jsonServer(() => handlers && routesOf(handlers), limits)
+    listeners.push(await listenOnUnixSocket(server, at))
+  }
+  const close = async () => {
+    handlers = undefined
+    await runAll(listeners.splice(0).map(listener => () => listener.close()))
+    await removeFolders(path, users)
+  }
+  try {
+    await listen({ path }, controlRoutes)
+    for (const uid of users) {
+      await mkdir(dirname(userSocket(path, uid)), { recursive: true, mode: 0o755 })
+      await listen({ path: userSocket(path, uid), uid }, each => eventRoutes(each.events, { uid }))
+    }
+  } catch (error) {
+    await runAll([() => Promise.reject(error), close])
+  }
   return {
     serve(ready) {
       handlers = ready
     },
-    async close() {
-      handlers = undefined
-      await close(server)
-      await removeDefaultFolder(path)
-    },
+    close,
   }
 }
 
-async function removeStale(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined)
-  if (!found) return
-  if (!found.isSocket()) {
-    throw new CommandFailure(EXIT.environment, `socket ${path}: there is something else than a socket`)
-  }
-  if (await answers(path)) {
-    throw new CommandFailure(EXIT.environment, `socket ${path}: another daemon is listening on it`)
-  }
-  await rm(path, { force: true })
+type RoutesOf = (handlers: ControlHandlers) => Routes
+
+/** Where a user's socket lies, given root's. */
+export function userSocket(path: string, uid: number): string {
+  return join(dirname(path), 'users', String(uid), basename(path))
 }
 
 /**
- * Removes a socket whose daemon is gone. Idempotent.
- * @throws CommandFailure where a daemon answers on it.
+ * Removes sockets whose daemon is gone. Idempotent.
+ * @throws KernelError where a daemon answers.
  */
-export async function removeSocket(path: string): Promise<void> {
-  await removeStale(path)
-  await removeDefaultFolder(path)
+export async function removeSocket(path: string, users: readonly number[] = []): Promise<void> {
+  await removeStaleSocket(path)
+  for (const uid of users) await removeStaleSocket(userSocket(path, uid))
+  await removeFolders(path, users)
 }
 
 /** A folder that a configuration named may have been somebody's before. */
-async function removeDefaultFolder(path: string): Promise<void> {
+async function removeFolders(path: string, users: readonly number[]): Promise<void> {
+  for (const uid of users) await removeIfEmpty(dirname(userSocket(path, uid)))
+  if (users.length > 0) await removeIfEmpty(join(dirname(path), 'users'))
   if (dirname(path) === SOCKET_FOLDER) await removeIfEmpty(SOCKET_FOLDER)
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise(resolve => {
-    const connection = connect(path)
-    const settle = (isLive: boolean) => {
-      connection.destroy()
-      resolve(isLive)
-    }
-    connection.once('connect', () => settle(true))
-    // Only a refusal says that nobody listens; a full backlog (EAGAIN) says the opposite.
-    connection.once('error', (error: NodeJS.ErrnoException) =>
-      settle(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
-    )
-  })
-}
-
-/** The socket's mode counts from its first moment, so the umask has to be right when it is bound. */
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', error =>
-      reject(new CommandFailure(EXIT.environment, `socket ${path}: ${error.message}`, { cause: error })),
-    )
-    const umask = process.umask(0o177)
-    server.listen({ path, backlog: BACKLOG }, () => resolve())
-    process.umask(umask)
-  })
-}
-
-async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>(resolve => server.close(() => resolve()))
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), CLOSING_MS)
-  await closed
-  clearTimeout(timer)
 }

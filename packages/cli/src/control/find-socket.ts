@@ -5,6 +5,12 @@ import { CommandFailure } from '../failure.js'
 /** Where daemons put their sockets unless the configuration says otherwise. */
 export const SOCKET_FOLDER = '/run/trireme'
 
+/** Users who are not root have sockets of their own. */
+function ownFolder(): string {
+  const uid = process.geteuid?.() ?? 0
+  return uid === 0 ? SOCKET_FOLDER : join(SOCKET_FOLDER, 'users', String(uid))
+}
+
 /**
  * The socket to ask: the one given, else the only one in the folder.
  * @throws CommandFailure with this exit status where there is not exactly one.
@@ -12,7 +18,7 @@ export const SOCKET_FOLDER = '/run/trireme'
 export async function findSocket(
   given: string | undefined,
   exitStatus: number,
-  folder = SOCKET_FOLDER,
+  folder = ownFolder(),
 ): Promise<string> {
   if (given !== undefined) return given
   const names = await readdir(folder).catch(() => [])
