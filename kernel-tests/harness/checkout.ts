@@ -18,7 +18,8 @@ export function program(
     | 'session'
     | 'streams-client'
     | 'streams-server'
-    | 'timed-connects',
+    | 'timed-connects'
+    | 'udp-listener',
   ...args: readonly string[]
 ): readonly string[] {
   return [process.execPath, join(HERE, 'programs', `${name}.mjs`), ...args]
