@@ -19,39 +19,39 @@ export async function readGeneration(iptables: Iptables, names: ChainNames): Pro
   return { IPv4, IPv6 }
 }
 
+export interface Switch {
+  readonly iptables: Iptables
+  readonly names: ChainNames
+  readonly target: Generation
+  /** What the kernel holds now, where that was just read. */
+  readonly before?: Generation | undefined
+}
+
 /**
  * Replaces the instance's rules by one restore per family. Where one fails, what was there before is there again.
  * @throws the first failure; an AggregateError, with it in front, where going back failed too.
  */
-export async function switchGeneration(
-  iptables: Iptables,
-  names: ChainNames,
-  target: Generation,
-): Promise<void> {
-  const before = await readGeneration(iptables, names)
-  const touched: Family[] = []
-  try {
-    for (const family of FAMILIES) {
-      touched.push(family)
-      await restore(iptables, family, renderTransition(before[family], target[family]))
-    }
-  } catch (error) {
-    const failures = await goBack({ iptables, names, before, touched })
-    if (failures.length === 0) throw error
-    throw new AggregateError([error, ...failures], [error, ...failures].map(String).join('; '))
-  }
+export async function switchGeneration({ iptables, names, target, before }: Switch): Promise<void> {
+  const there = before ?? (await readGeneration(iptables, names))
+  const outcomes = await Promise.allSettled(
+    FAMILIES.map(family => restore(iptables, family, renderTransition(there[family], target[family]))),
+  )
+  const [error] = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  if (error === undefined) return
+  const failures = await goBack({ iptables, names, before: there })
+  if (failures.length === 0) throw error
+  throw new AggregateError([error, ...failures], [error, ...failures].map(String).join('; '))
 }
 
 interface Retreat {
   readonly iptables: Iptables
   readonly names: ChainNames
   readonly before: Generation
-  readonly touched: readonly Family[]
 }
 
-async function goBack({ iptables, names, before, touched }: Retreat): Promise<unknown[]> {
+async function goBack({ iptables, names, before }: Retreat): Promise<unknown[]> {
   const failures: unknown[] = []
-  for (const family of [...touched].reverse()) {
+  for (const family of [...FAMILIES].reverse()) {
     try {
       const now = await readLayout(iptables, names, family)
       // A family whose restore failed in its first table has not changed.

@@ -123,17 +123,14 @@ describe('changes', () => {
   })
 
   it('that come together are applied together, and only the culprit is refused', async () => {
-    let open = () => {}
-    programs.gate = () => new Promise(resolve => (open = resolve))
+    const held: (() => void)[] = []
+    programs.gate = () => new Promise(resolve => held.push(resolve))
     const first = supervisor.supervise(testPU('first'), queue)
-    while (programs.inputs.length < 3) {
-      open()
-      await new Promise(resolve => setImmediate(resolve))
-    }
+    while (held.length < 2) await new Promise(resolve => setImmediate(resolve))
     programs.gate = () => Promise.resolve()
     programs.refuse = (_, table) => (table.includes('test/bad') ? 'no such cgroup' : undefined)
     const rest = ['a', 'bad', 'b'].map(name => supervisor.supervise(testPU(name), queue))
-    open()
+    for (const open of held) open()
     await first
     const results = await Promise.allSettled(rest)
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])

@@ -15,10 +15,10 @@ import { type ChainNames, chainNames } from './chain-names.js'
 import { ChangeQueue } from './change-queue.js'
 import { changedPaths, checkNetworks, type Desired, NOTHING, pathsOf, withoutPU, withPU } from './desired.js'
 import { FAMILIES } from './family.js'
-import { EMPTY_GENERATION, readGeneration, switchGeneration } from './generation.js'
+import { EMPTY_GENERATION, type Generation, readGeneration, switchGeneration } from './generation.js'
 import { type Backend, type Iptables, iptables } from './iptables.js'
 import type { Layout } from './layout.js'
-import { NamespacesSupervisor } from './namespaces-supervisor.js'
+import { type NamespaceSupervisor, NamespacesSupervisor } from './namespaces-supervisor.js'
 import { type InheritedMatch, layoutOf } from './rules.js'
 import { inheritedMatches } from './saved-rules.js'
 import { checkSupervisedPU } from './supervised-pu.js'
@@ -87,12 +87,12 @@ export function supervisorOver(
   programs: Iptables,
   options: SupervisedPlace,
   components: IptablesSupervisorComponents,
-): Supervisor {
+): NamespaceSupervisor {
   checkNetworks(components.networks)
   return new IptablesSupervisor(programs, options, components)
 }
 
-class IptablesSupervisor implements Supervisor {
+class IptablesSupervisor implements NamespaceSupervisor {
   readonly #iptables: Iptables
   readonly #options: SupervisedPlace
   readonly #names: ChainNames
@@ -101,6 +101,8 @@ class IptablesSupervisor implements Supervisor {
   readonly #sets: AddressSetKeeper
   #networks: Networks
   #isStarted = false
+  /** The kernel's rules, between their reading at the start and the switch that follows. */
+  #found: Generation | undefined
 
   constructor(programs: Iptables, options: SupervisedPlace, components: IptablesSupervisorComponents) {
     this.#iptables = programs
@@ -116,20 +118,14 @@ class IptablesSupervisor implements Supervisor {
 
   /** @throws KernelError naming the family's program where one of the families cannot be enforced. */
   async start(): Promise<void> {
-    if (this.#isStarted) throw new TriremeError('ERR_ALREADY_STARTED', 'the iptables supervisor runs already')
-    this.#isStarted = true
-    try {
-      const inherited = await this.#readInherited()
-      await this.#changes.submit(() => ({
-        ...NOTHING,
-        isInstalled: true,
-        networks: this.#networks,
-        inherited,
-      }))
-    } catch (error) {
-      this.#isStarted = false
-      throw error
-    }
+    await this.#begin(desired => desired)
+  }
+
+  async startWith(pu: PUInfo, enforcement: Enforcement): Promise<void> {
+    const supervised = { pu, enforcement }
+    checkSupervisedPU(supervised)
+    this.#checkNamespace(pu)
+    await this.#begin(desired => withPU(desired, supervised))
   }
 
   async stop(): Promise<void> {
@@ -179,11 +175,31 @@ class IptablesSupervisor implements Supervisor {
     return isInstalled && !(isEmpty && this.#options.whileEmpty === 'absent')
   }
 
-  async #readInherited(): Promise<readonly InheritedMatch[]> {
-    const generation = await readGeneration(this.#iptables, this.#names)
-    if (FAMILIES.some(family => usesSets(generation[family]))) this.#sets.expectOthers()
-    const all = FAMILIES.flatMap(family => inheritedMatches(generation[family], this.#names))
-    return [...new Map(all.map(each => [JSON.stringify(each), each])).values()]
+  /** Takes over what an earlier process left, together with the change. */
+  async #begin(change: (desired: Desired) => Desired): Promise<void> {
+    if (this.#isStarted) throw new TriremeError('ERR_ALREADY_STARTED', 'the iptables supervisor runs already')
+    this.#isStarted = true
+    try {
+      const found = await readGeneration(this.#iptables, this.#names)
+      if (FAMILIES.some(family => usesSets(found[family]))) this.#sets.expectOthers()
+      const inherited = inheritedIn(found, this.#names)
+      await this.#changes.submit(() => {
+        this.#found = found
+        return change({ ...NOTHING, isInstalled: true, networks: this.#networks, inherited })
+      })
+    } catch (error) {
+      this.#isStarted = false
+      throw error
+    } finally {
+      this.#found = undefined
+    }
+  }
+
+  /** What a start has read is good for its own switch, and for no later one. */
+  #switch(target: Generation): Promise<void> {
+    const before = this.#found
+    this.#found = undefined
+    return switchGeneration({ iptables: this.#iptables, names: this.#names, target, before })
   }
 
   /**
@@ -219,7 +235,7 @@ class IptablesSupervisor implements Supervisor {
   }
 
   async #removeRules({ isInstalled }: Desired): Promise<void> {
-    await switchGeneration(this.#iptables, this.#names, EMPTY_GENERATION)
+    await this.#switch(EMPTY_GENERATION)
     if (isInstalled) await this.#sets.retain(NO_SETS)
     else await this.#sets.removeAll()
   }
@@ -235,7 +251,7 @@ class IptablesSupervisor implements Supervisor {
     const target = { IPv4: layoutOf(input, 'IPv4'), IPv6: layoutOf(input, 'IPv6') }
     const sets = { IPv4: addressSetsOf(input, 'IPv4'), IPv6: addressSetsOf(input, 'IPv6') }
     await this.#sets.provide(sets)
-    await switchGeneration(this.#iptables, this.#names, target)
+    await this.#switch(target)
     await this.#sets.retain(sets)
   }
 
@@ -256,4 +272,9 @@ interface InstallFailure {
   readonly required: ReadonlySet<string>
   readonly vanishedPaths: ReadonlySet<string>
   readonly error: KernelError
+}
+
+function inheritedIn(generation: Generation, names: ChainNames): readonly InheritedMatch[] {
+  const all = FAMILIES.flatMap(family => inheritedMatches(generation[family], names))
+  return [...new Map(all.map(each => [JSON.stringify(each), each])).values()]
 }

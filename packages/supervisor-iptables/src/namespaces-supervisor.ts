@@ -1,7 +1,13 @@
 import { type Enforcement, type PUInfo, runAll, type Supervisor, TriremeError } from '@trireme/core'
 
+/** The supervisor of one network namespace. */
+export interface NamespaceSupervisor extends Supervisor {
+  /** `start` and `supervise` in one: one look at what is there, and one change. */
+  startWith(pu: PUInfo, enforcement: Enforcement): Promise<void>
+}
+
 /** Makes the supervisor of one network namespace, given the namespace's path. */
-export type SupervisorOf = (netns: string) => Supervisor
+export type SupervisorOf = (netns: string) => NamespaceSupervisor
 
 /**
  * Supervises PUs that have a network namespace each: the rules of a PU are inside its own, this process's is left alone.
@@ -9,7 +15,7 @@ export type SupervisorOf = (netns: string) => Supervisor
  */
 export class NamespacesSupervisor implements Supervisor {
   readonly #supervisorOf: SupervisorOf
-  readonly #supervisors = new Map<string, Supervisor>()
+  readonly #supervisors = new Map<string, NamespaceSupervisor>()
   #networks: readonly string[] | undefined
   #isStarted = false
 
@@ -31,21 +37,9 @@ export class NamespacesSupervisor implements Supervisor {
 
   async supervise(pu: PUInfo, enforcement: Enforcement): Promise<void> {
     if (!this.#isStarted) throw new TriremeError('ERR_NOT_STARTED', 'the iptables supervisor is not started')
-    const { contextID } = pu
-    const known = this.#supervisors.get(contextID)
-    const supervisor = known ?? (await this.#begin(pu))
-    try {
-      await supervisor.supervise(pu, enforcement)
-      this.#supervisors.set(contextID, supervisor)
-    } catch (error) {
-      if (known) throw error
-      await runAll([
-        () => {
-          throw error
-        },
-        () => supervisor.uninstall(),
-      ])
-    }
+    const known = this.#supervisors.get(pu.contextID)
+    if (known) await known.supervise(pu, enforcement)
+    else this.#supervisors.set(pu.contextID, await this.#begin(pu, enforcement))
   }
 
   async unsupervise(contextID: string): Promise<void> {
@@ -68,17 +62,23 @@ export class NamespacesSupervisor implements Supervisor {
     this.#supervisors.clear()
   }
 
-  async #begin({ contextID, runtime: { isolation } }: PUInfo): Promise<Supervisor> {
+  async #begin(pu: PUInfo, enforcement: Enforcement): Promise<NamespaceSupervisor> {
+    const { isolation } = pu.runtime
     if (isolation.by !== 'netns') {
       throw new TriremeError(
         'ERR_UNSUPPORTED_KIND',
-        `PU ${contextID}: isolated by ${isolation.by}, expected a network namespace of its own (netns)`,
+        `PU ${pu.contextID}: isolated by ${isolation.by}, expected a network namespace of its own (netns)`,
       )
     }
     const supervisor = this.#supervisorOf(isolation.path)
     if (this.#networks) await supervisor.setTargetNetworks(this.#networks)
-    await supervisor.start()
-    return supervisor
+    try {
+      await supervisor.startWith(pu, enforcement)
+      return supervisor
+    } catch (error) {
+      await runAll([() => Promise.reject(error), () => supervisor.uninstall()])
+      throw error
+    }
   }
 
   #all(step: (supervisor: Supervisor) => Promise<void>): Promise<void> {
