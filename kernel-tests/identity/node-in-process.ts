@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly receiverRules: readonly TagSelector[]
   readonly transmitterRules: readonly TagSelector[]
   readonly applicationACLs?: readonly IPRule[]
+  /** As in `PURuntime`. */
+  readonly aliases?: readonly string[]
 }
 
 /** A node of this process whose one PU is the host's whole network namespace. */
@@ -74,7 +76,7 @@ export async function startNode(options: NodeOptions): Promise<NodeInProcess> {
 }
 
 function puOf(options: NodeOptions): PUInfo {
-  const { host, identity, receiverRules, transmitterRules, applicationACLs = [] } = options
+  const { host, identity, receiverRules, transmitterRules, applicationACLs = [], aliases = [] } = options
   return {
     contextID: CONTEXT_ID,
     runtime: {
@@ -82,6 +84,7 @@ function puOf(options: NodeOptions): PUInfo {
       name: CONTEXT_ID,
       tags: identity,
       ports: [{ first: 1, last: 65_535 }],
+      aliases,
       isolation: { by: 'netns', path: host.namespace.path },
     },
     policy: { ...DENY_ALL, identity, receiverRules, transmitterRules, applicationACLs },
