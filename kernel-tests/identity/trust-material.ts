@@ -8,6 +8,7 @@ import {
 import {
   type AuthMode,
   compactPKISecrets,
+  compressedP256SPKI,
   formatPEM,
   NODE_KEY_USAGE,
   nullSecrets,
@@ -95,7 +96,7 @@ async function mint(wanted: Named & { readonly signer: Named; readonly nowMs: nu
     serialNumber: '4102030405060708',
     notBefore: new Date(nowMs - DAY_MS),
     notAfter: new Date(nowMs + 89 * DAY_MS),
-    publicKey: keys.publicKey,
+    publicKey: isCA ? keys.publicKey : Uint8Array.from(compressedP256SPKI(KeyObject.from(keys.publicKey))),
     signingKey: signer.keys.privateKey,
     signingAlgorithm: ALGORITHM,
     extensions: [

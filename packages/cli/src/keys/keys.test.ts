@@ -12,6 +12,7 @@ import {
   STATEMENT_LABEL,
   signStatement,
 } from '@trireme/core'
+import { binaryTokens } from '@trireme/tokens-binary'
 import { CommanderError } from 'commander'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readPSK } from '../auth/read-secret-file.js'
@@ -91,11 +92,23 @@ describe('keys ca and keys node', () => {
     const cert = new X509Certificate(await text('a', 'cert.pem'))
     expect(cert).toMatchObject({ subject: 'CN=host-a', issuer: 'CN=Our CA', ca: false, validTo: ca.validTo })
     expect(cert.keyUsage).toEqual([NODE_KEY_USAGE])
-    expect(cert.raw.length).toBeLessThan(330)
+    expect(cert.raw.length).toBeLessThan(300)
     expect(cert.raw.length).toBeLessThan(MAX_RECORD_BYTES / 3)
     expect(Date.parse(cert.validFrom)).toBeLessThan(Date.now() - 290_000)
     expect(said).toContain(new Date(cert.validTo).toISOString())
     expect(ca.ca).toBe(true)
+  })
+
+  it('make certificates beside which 32 tags of any length fit, also with long names', async () => {
+    const serverID = 'worker-017.prod.eu-1.example.com'
+    await newCA({ out: at('ca'), name: 'Fleet CA', days: 30 })
+    await newNode({ ca: at('ca'), out: at('a'), name: serverID, days: 10 })
+    const secrets = pkiSecrets(await materialOf('a'))
+    const tags = Array.from({ length: 32 }, (_, index) => ({ key: `key-${index}`, value: 'x'.repeat(1000) }))
+    const subject = { puID: '0123456789ab', tags, ephemeralKey: new Uint8Array(32) }
+    const [notBefore, notAfter] = [1_700_000_000, 1_700_000_180]
+    const record = binaryTokens()({ secrets }).issue({ issuer: serverID, ...subject, notBefore, notAfter })
+    expect(record.length).toBeLessThanOrEqual(MAX_RECORD_BYTES)
   })
 
   it('make statements with --compact', async () => {

@@ -9,7 +9,7 @@ import {
   Name,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { formatPEM, NODE_KEY_USAGE } from '@trireme/core'
+import { compressedP256SPKI, formatPEM, NODE_KEY_USAGE } from '@trireme/core'
 
 /** A name as certificates carry it: of a subject to be, or in DER of a CA that exists. */
 export interface CertificateOrder {
@@ -25,7 +25,8 @@ const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
 /** A CA's certificate in PEM: it may sign certificates of nodes, and no further CA. */
 export function mintCACertificate(order: CertificateOrder): Promise<string> {
-  return mint(order, [
+  const spki = order.publicKey.export({ type: 'spki', format: 'der' })
+  return mint(order, spki, [
     new BasicConstraintsExtension(true, 0, true),
     new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
   ])
@@ -33,18 +34,19 @@ export function mintCACertificate(order: CertificateOrder): Promise<string> {
 
 /** A node's certificate in PEM, with nothing that a record could do without: it has to fit a SYN. */
 export function mintNodeCertificate(order: CertificateOrder): Promise<string> {
-  return mint(order, [new ExtendedKeyUsageExtension([NODE_KEY_USAGE], true)])
+  const spki = compressedP256SPKI(order.publicKey)
+  return mint(order, spki, [new ExtendedKeyUsageExtension([NODE_KEY_USAGE], true)])
 }
 
-async function mint(order: CertificateOrder, extensions: Extension[]): Promise<string> {
-  const { subject, publicKey, notBefore, notAfter, signer } = order
+async function mint(order: CertificateOrder, spki: Uint8Array, extensions: Extension[]): Promise<string> {
+  const { subject, notBefore, notAfter, signer } = order
   const certificate = await X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: new Name([{ CN: [subject] }]),
     issuer: new Name([{ CN: [signer.name] }]),
     notBefore,
     notAfter,
-    publicKey: await importPublic(publicKey),
+    publicKey: Uint8Array.from(spki),
     signingKey: await importPrivate(signer.privateKey),
     signingAlgorithm: ECDSA,
     extensions,
@@ -58,12 +60,6 @@ function serialNumber(): string {
   bytes[0]! &= 0x7f
   bytes[0]! |= 0x40
   return bytes.toString('hex')
-}
-
-function importPublic(key: KeyObject): Promise<webcrypto.CryptoKey> {
-  return webcrypto.subtle.importKey('spki', key.export({ type: 'spki', format: 'der' }), ECDSA, true, [
-    'verify',
-  ])
 }
 
 function importPrivate(key: KeyObject): Promise<webcrypto.CryptoKey> {
