@@ -1,7 +1,8 @@
 /**
- * `npm run soak [rotation | fuzz]…`: the long forms of tests that continuous integration runs in short. Prints what machine it ran on
+ * `npm run soak [rotation | fuzz | packets]…`: the long forms of tests that continuous integration runs in short. Prints what machine it ran on
  * and the figures that the tests print; exits 0 only if all of them passed. `rotation` needs root and takes some minutes, `fuzz`
- * neither, but hours. `TRIREME_FUZZ_RUNS` is how many inputs each property gets.
+ * neither, but hours, and `packets` neither. `TRIREME_FUZZ_RUNS` is how many inputs each property gets, `TRIREME_FUZZ_CASES` how many
+ * changed packets, overlays and records `packets` makes.
  */
 import { spawn } from 'node:child_process'
 import { arch, cpus, release, type } from 'node:os'
@@ -11,7 +12,7 @@ import { createInterface } from 'node:readline'
 import { stripVTControlCharacters } from 'node:util'
 import { root, setUp } from './setup.mjs'
 
-const { TRIREME_FUZZ_RUNS = '1000000' } = process.env
+const { TRIREME_FUZZ_RUNS = '1000000', TRIREME_FUZZ_CASES = '10000000' } = process.env
 
 /** By name: a vitest project, the files in it, and what makes them long. */
 const PARTS = {
@@ -24,6 +25,11 @@ const PARTS = {
     project: 'unit',
     files: ['packages/tokens-binary', 'packages/tokens-jwt', 'packages/enforcer-nfq/src/packet'],
     env: { TRIREME_FUZZ_RUNS },
+  },
+  packets: {
+    project: 'kernel',
+    files: ['kernel-tests/fuzz'],
+    env: { TRIREME_FUZZ_CASES },
   },
 }
 /** A line of figures that a test prints begins so. */
