@@ -43,6 +43,7 @@ describe('loadConfig', () => {
       authorization: 'mutual',
       networks: DEFAULT_TRIREME_NETWORKS,
       excludedNetworks: [],
+      failsafePorts: [],
       monitors: { linux: {} },
       policy: join(folder, 'policy.yaml'),
     })
@@ -58,6 +59,7 @@ tokens: jwt
 authorization: receiver
 networks: [10.0.0.0/8, "FD00::/8"]
 excludedNetworks: [192.0.2.0/24]
+failsafePorts: [{ direction: in, port: 22, peers: [192.0.2.0/24] }]
 monitors: { linux: {} }
 policy: /etc/policy.yaml
 users: [alice, 1001]
@@ -72,6 +74,7 @@ users: [alice, 1001]
       authorization: 'receiver',
       networks: ['10.0.0.0/8', 'fd00::/8'],
       excludedNetworks: ['192.0.2.0/24'],
+      failsafePorts: [{ direction: 'in', protocol: 'tcp', port: 22, peers: ['192.0.2.0/24'] }],
       monitors: { linux: {} },
       policy: '/etc/policy.yaml',
     })
@@ -253,6 +256,11 @@ monitors:
       'a network without a list',
       withLine('excludedNetworks: 10.0.0.0/8'),
       'config.yaml:4: excludedNetworks: "10.0.0.0/8", expected a list of CIDRs',
+    ],
+    [
+      'a range of failsafe ports',
+      withLine('failsafePorts: [{ direction: in, port: 20-22, peers: [10.0.0.0/8] }]'),
+      'config.yaml:4: failsafePorts[0].port: "20-22", expected one port',
     ],
     [
       'an excluded network twice',

@@ -1,7 +1,14 @@
 import { dirname, resolve } from 'node:path'
 import { DOCKER_NETWORKS } from '@trireme/configurator'
-import { DEFAULT_TRIREME_NETWORKS } from '@trireme/core'
-import { listOf, networkSchema, parseYAML, readTextFile, strictMap } from '@trireme/policy-file/yaml'
+import { DEFAULT_TRIREME_NETWORKS, type FailsafePort } from '@trireme/core'
+import {
+  listOf,
+  networkSchema,
+  parseYAML,
+  portSchema,
+  readTextFile,
+  strictMap,
+} from '@trireme/policy-file/yaml'
 import { z } from 'zod'
 import { type AuthConfig, authSchema } from './auth/auth-config.js'
 import { type DockerConfig, dockerSchema } from './docker-config.js'
@@ -23,6 +30,8 @@ export interface Config {
   readonly networks: readonly string[]
   /** CIDRs that are not looked at. */
   readonly excludedNetworks: readonly string[]
+  /** Ports that are never trapped. */
+  readonly failsafePorts: readonly FailsafePort[]
   readonly monitors: MonitorsConfig
   /** The policy file. */
   readonly policy: string
@@ -56,6 +65,15 @@ const userSchema = z
   .transform(String)
   .refine(user => /^[A-Za-z0-9_][A-Za-z0-9._-]*\$?$/.test(user), { error: 'a user' })
 
+const failsafePort = strictMap({
+  direction: z.enum(['in', 'out'], { error: 'in or out' }),
+  protocol: z.enum(['tcp', 'udp'], { error: 'tcp or udp' }).default('tcp'),
+  port: portSchema
+    .refine(({ first, last }) => first === last, { error: 'one port' })
+    .transform(({ first }) => first),
+  peers: listOf(networkSchema, 'a list of CIDRs'),
+})
+
 function configSchema(folder: string): z.ZodType<Config> {
   const path = z
     .string({ error: 'a path' })
@@ -76,6 +94,7 @@ function configSchema(folder: string): z.ZodType<Config> {
     authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),
     networks: listOf(networkSchema, 'a list of CIDRs').optional(),
     excludedNetworks: listOf(networkSchema, 'a list of CIDRs', 0).default([]),
+    failsafePorts: listOf(failsafePort, 'a list of ports with direction and peers', 0).default([]),
     monitors: strictMap({ linux: strictMap({}).optional(), docker: dockerSchema(path).optional() })
       .refine(({ linux, docker }) => linux !== undefined || docker !== undefined, {
         error: 'linux, docker or both',

@@ -49,7 +49,8 @@ export async function nfqIsolators(
   }
 }
 
-function networksOf({ networks, excludedNetworks = [] }: PresetOptions, hasContainers: boolean): Networks {
+function networksOf(options: PresetOptions, hasContainers: boolean): Networks {
+  const { networks, excludedNetworks = [], failsafePorts = [] } = options
   const usual = [...DEFAULT_TRIREME_NETWORKS, ...(hasContainers ? DOCKER_NETWORKS : [])]
-  return { trireme: networks ?? usual, excluded: excludedNetworks }
+  return { trireme: networks ?? usual, excluded: excludedNetworks, failsafe: failsafePorts }
 }

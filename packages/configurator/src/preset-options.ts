@@ -1,6 +1,7 @@
 import type {
   CompactPKIMaterial,
   EventCollector,
+  FailsafePort,
   PKIMaterial,
   PolicyResolver,
   Secrets,
@@ -22,6 +23,8 @@ export interface PresetOptions {
   readonly networks?: readonly string[]
   /** CIDRs that are not looked at. Default none. */
   readonly excludedNetworks?: readonly string[]
+  /** Ports that are never trapped. Default none. */
+  readonly failsafePorts?: readonly FailsafePort[]
   /** Differs from the previous start's: a counter kept in the state directory, say. Default 0. */
   readonly generation?: number
   /** Default: nobody listens. */

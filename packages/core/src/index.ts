@@ -107,7 +107,7 @@ export {
   stateOfMark,
 } from './marks.js'
 export { type CompiledNetworks, compileNetworks } from './network-trie.js'
-export { DEFAULT_TRIREME_NETWORKS, type Networks } from './networks.js'
+export { DEFAULT_TRIREME_NETWORKS, type FailsafePort, type Networks } from './networks.js'
 export { peerTags } from './peer-tags.js'
 export type {
   AuthMode,

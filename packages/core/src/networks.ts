@@ -2,6 +2,19 @@
 export interface Networks {
   readonly trireme: readonly string[]
   readonly excluded: readonly string[]
+  /** Default none. */
+  readonly failsafe?: readonly FailsafePort[]
+}
+
+/** A port whose connections are never trapped, so that a mistaken policy locks nobody out. */
+export interface FailsafePort {
+  /** `in`: peers connect to this port here. `out`: this port of peers is connected to from here. */
+  readonly direction: 'in' | 'out'
+  readonly protocol: 'tcp' | 'udp'
+  /** 1 to 65535. */
+  readonly port: number
+  /** CIDRs of the peers, at least one. */
+  readonly peers: readonly string[]
 }
 
 /** Private and loopback addresses of both families. */

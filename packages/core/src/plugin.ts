@@ -75,6 +75,12 @@ export interface Enforcer extends Lifecycle {
   enforce(pu: PUInfo): Promise<Enforcement>
   /** Idempotent. */
   unenforce(contextID: string): Promise<void>
+  /**
+   * The CIDRs in which peers are expected to carry an identity: elsewhere rules over addresses decide. Connections that are
+   * decided stay so. Set here before in the rules; between the two either decides by the old networks or by the new.
+   * @throws TriremeError `ERR_CONFIG` for a text that is no CIDR, and changes nothing.
+   */
+  setTargetNetworks(networks: readonly string[]): Promise<void>
   /** Counters of a PU since it was enforced: packets and flows by outcome and drop reason. */
   counters(contextID: string): Readonly<Record<string, number>>
   /**

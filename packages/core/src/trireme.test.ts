@@ -172,6 +172,26 @@ describe('updatePolicy', () => {
   })
 })
 
+describe('setTargetNetworks', () => {
+  it('reaches the enforcer before the supervisor', async () => {
+    const { trireme, isolator } = await newStartedStage()
+    const order: string[] = []
+    isolator.enforcer.mockSetTargetNetworks(async networks => void order.push(`enforcer ${networks}`))
+    isolator.supervisor.mockSetTargetNetworks(async networks => void order.push(`supervisor ${networks}`))
+    await trireme.setTargetNetworks(['10.0.0.0/8'])
+    expect(order).toEqual(['enforcer 10.0.0.0/8', 'supervisor 10.0.0.0/8'])
+  })
+
+  it('refuses what is no network, and changes nothing', async () => {
+    const { trireme, isolator } = await newStartedStage()
+    const before = isolator.enforcer.calls.length
+    await expect(trireme.setTargetNetworks(['10.0.0.1'])).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    expect(isolator.enforcer.calls.length).toBe(before)
+    await trireme.stop()
+    await expect(trireme.setTargetNetworks([])).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
+  })
+})
+
 describe('updateSecrets', () => {
   const suites = [{ secrets: newTestSecrets(), tokenEngine: newTestTokenEngine() }]
 

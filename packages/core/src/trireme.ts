@@ -5,6 +5,7 @@ import { collectors, noCollector } from './collector.js'
 import { runAll, TriremeError } from './errors.js'
 import type { PURecord } from './flow.js'
 import { KeyedQueue } from './keyed-queue.js'
+import { compileNetworks } from './network-trie.js'
 import type {
   Enforcer,
   EventCollector,
@@ -67,6 +68,12 @@ export interface Trireme extends Lifecycle, ProcessingUnitsHandler, PolicyUpdate
    * @throws TriremeError `ERR_UNSUPPORTED_KIND` and changes nothing where an enforcer cannot.
    */
   updateSecrets(suites: readonly SecretSuite[]): Promise<void>
+  /**
+   * Sets for all PUs in which networks peers are expected to carry an identity. Where a part rejects, the others have changed, and
+   * another call mends it.
+   * @throws TriremeError `ERR_CONFIG` for a text that is no CIDR, and changes nothing.
+   */
+  setTargetNetworks(networks: readonly string[]): Promise<void>
   /** What a monitor last said of the PU. @throws TriremeError `ERR_PU_UNKNOWN`. */
   puRuntime(contextID: string): PURuntime
   /** Undefined for a kind that is not isolated here. */
@@ -183,6 +190,13 @@ class Orchestrator implements Trireme {
       )
     }
     await runAll(enforcers.map(enforcer => () => enforcer.updateSecrets?.(suites)))
+  }
+
+  async setTargetNetworks(networks: readonly string[]): Promise<void> {
+    compileNetworks(networks)
+    this.#requireStarted()
+    const { enforcers, supervisors } = distinctParts(this.#isolators)
+    await runAll([...enforcers, ...supervisors].map(part => () => part.setTargetNetworks(networks)))
   }
 
   puRuntime(contextID: string): PURuntime {

@@ -1,7 +1,5 @@
 import { randomInt } from 'node:crypto'
 import {
-  type CompiledNetworks,
-  compileNetworks,
   type Enforcement,
   type Enforcer,
   type EventCollector,
@@ -22,6 +20,7 @@ import {
 import { Counters } from './datapath/counters.js'
 import { PUContext } from './datapath/pu-context.js'
 import { Reporter } from './datapath/reporter.js'
+import { LiveNetworks } from './live-networks.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
 import type { PacketQueue, PacketQueueOptions } from './queue.js'
 
@@ -92,7 +91,7 @@ class Enforcing implements NfqEnforcer {
   readonly #onError: (error: unknown) => void
   readonly #handshakes: HandshakeSet
   readonly #reporter: Reporter
-  readonly #triremeNetworks: CompiledNetworks
+  readonly #triremeNetworks: LiveNetworks
   readonly #enforced = new Map<string, Enforced>()
   readonly #timers: NodeJS.Timeout[] = []
   #filterQueue: FilterQueue | undefined
@@ -104,7 +103,7 @@ class Enforcing implements NfqEnforcer {
     this.#options = options
     this.#now = options.now ?? Date.now
     this.#onError = options.onError ?? (() => {})
-    this.#triremeNetworks = compileNetworks(networks.trireme)
+    this.#triremeNetworks = new LiveNetworks(networks.trireme)
     this.#reporter = new Reporter(collector, this.#now)
     const onError = (_contextID: string, error: unknown) => this.#onError(error)
     const suites = [{ secrets, tokenEngine }, ...accepted]
@@ -183,6 +182,10 @@ class Enforcing implements NfqEnforcer {
 
   updateSecrets(suites: readonly SecretSuite[]): Promise<void> {
     return this.#handshakes.replace(suites)
+  }
+
+  async setTargetNetworks(networks: readonly string[]): Promise<void> {
+    this.#triremeNetworks.replace(networks)
   }
 
   counters(contextID: string): Readonly<Record<string, number>> {

@@ -3,5 +3,6 @@
 export { listOf } from './list-schema.js'
 export { networkSchema } from './network-schema.js'
 export { parseYAML, type YAMLSource } from './parse-yaml.js'
+export { portSchema } from './port-schema.js'
 export { readTextFile } from './read-text-file.js'
 export { strictMap } from './strict-map.js'

@@ -34,6 +34,7 @@ export function addressSetsOf({ names, networks, pus }: RuleInput, family: Famil
   const lists = [
     ofFamily(networks.trireme, family),
     ofFamily(networks.excluded, family),
+    ...(networks.failsafe ?? []).map(({ peers }) => ofFamily(peers, family)),
     ...pus.flatMap(({ pu }) =>
       DIRECTIONS.flatMap(direction =>
         groupsOf(aclOf(pu.policy, direction), family).map(group => group.networks),

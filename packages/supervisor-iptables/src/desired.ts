@@ -56,12 +56,22 @@ export function changedPaths(next: Desired, previous: Desired): ReadonlySet<stri
   return new Set(changed.flatMap(([, { pu }]) => pathOf(pu)))
 }
 
-/** @throws TriremeError `ERR_CONFIG` for what is no CIDR. */
+/** @throws TriremeError `ERR_CONFIG` for what is no CIDR, and for a failsafe port that is none. */
 export function checkNetworks(networks: Networks): void {
   for (const key of ['trireme', 'excluded'] as const) {
     const bad = networks[key].find(network => !parseCIDR(network))
     if (bad === undefined) continue
     throw new TriremeError('ERR_CONFIG', `networks.${key}: ${JSON.stringify(bad)} is not a CIDR`)
+  }
+  for (const { port, peers } of networks.failsafe ?? []) {
+    const refuse = (key: string, value: unknown, expected: string) => {
+      throw new TriremeError(
+        'ERR_CONFIG',
+        `networks.failsafe: ${key}: ${JSON.stringify(value)}, expected ${expected}`,
+      )
+    }
+    if (!(Number.isInteger(port) && port > 0 && port <= 0xffff)) refuse('port', port, '1 to 65535')
+    if (peers.length === 0 || !peers.every(peer => parseCIDR(peer))) refuse('peers', peers, 'CIDRs')
   }
 }
 

@@ -50,8 +50,9 @@ export class NamespacesSupervisor implements Supervisor {
   }
 
   async setTargetNetworks(networks: readonly string[]): Promise<void> {
-    await this.#all(supervisor => supervisor.setTargetNetworks(networks))
+    // First: a PU that begins meanwhile begins with them.
     this.#networks = networks
+    await this.#all(supervisor => supervisor.setTargetNetworks(networks))
   }
 
   async reconcile(): Promise<void> {}

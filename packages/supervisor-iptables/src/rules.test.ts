@@ -52,6 +52,23 @@ describe('the rules', () => {
     expect(chain(names.out)[1]).toBe('-d 198.51.100.1/32 -j RETURN')
   })
 
+  it('never trap a failsafe port, whoever opened the connection to it', () => {
+    const peers = ['192.0.2.0/24', '2001:db8::/32']
+    const failsafe = [
+      { direction: 'in', protocol: 'tcp', port: 22, peers },
+      { direction: 'out', protocol: 'udp', port: 53, peers },
+    ] as const
+    const safe = { ...input, networks: { trireme: [], excluded: [], failsafe } }
+    expect(chain(names.in, safe).slice(1, 3)).toEqual([
+      '-s 192.0.2.0/24 -p tcp -m tcp --dport 22 -m conntrack --ctdir ORIGINAL -j RETURN',
+      '-s 192.0.2.0/24 -p udp -m udp --sport 53 -m conntrack --ctdir REPLY -j RETURN',
+    ])
+    expect(chain(names.out, safe, 'IPv6').slice(1, 3)).toEqual([
+      '-d 2001:db8::/32 -p tcp -m tcp --sport 22 -m conntrack --ctdir REPLY -j RETURN',
+      '-d 2001:db8::/32 -p udp -m udp --dport 53 -m conntrack --ctdir ORIGINAL -j RETURN',
+    ])
+  })
+
   it('carry out a command and clear it in the same pass', () => {
     expect(chain(names.set)).toEqual([
       '-j CONNMARK --save-mark --nfmask 0x7f00000 --ctmask 0x7f00000',

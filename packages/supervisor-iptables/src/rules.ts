@@ -71,10 +71,27 @@ function entryRules(input: RuleInput, family: Family, direction: Direction): rea
   return [
     rule`${isCommand(filterQueue)} -g ${names.set}`,
     ...networkMatches(excluded, peer, names.prefix).map(match => rule`${match} -j RETURN`),
+    ...failsafeRules(input, family, direction),
     rule`-p tcp ${HAS_STATE} -g ${direction === 'in' ? names.flowIn : names.flowOut}`,
     rule`! -p tcp ${isACLFlow(filterQueue)} -j RETURN`,
     ...dispatch(input, direction).map(({ match, main }) => rule`${matchTokens(match, direction)} -g ${main}`),
   ]
+}
+
+/** By the direction of the connection too: or a PU could reach anybody from such a port. */
+function failsafeRules(
+  { names, networks }: RuleInput,
+  family: Family,
+  direction: Direction,
+): readonly Rule[] {
+  const end = direction === 'in' ? 'source' : 'destination'
+  return (networks.failsafe ?? []).flatMap(({ direction: opened, protocol, port, peers }) => {
+    const [portOf, way] = opened === direction ? ['--dport', 'ORIGINAL'] : ['--sport', 'REPLY']
+    return networkMatches(ofFamily(peers, family), end, names.prefix).map(
+      match =>
+        rule`${match} -p ${protocol} -m ${protocol} ${portOf} ${port} -m conntrack --ctdir ${way} -j RETURN`,
+    )
+  })
 }
 
 /** A SYN on a flow that has a state goes to its PU's queue whatever the state is; back to the flow queue where there is no PU. */

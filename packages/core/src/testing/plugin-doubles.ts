@@ -57,6 +57,7 @@ export function newTestEnforcer(): TestDouble<Enforcer> {
       queues.set(contextID, queueNumber)
       return { queueNumber }
     },
+    async setTargetNetworks() {},
     async unenforce(contextID) {
       queues.delete(contextID)
     },
