@@ -3,8 +3,10 @@
 serve ADDRESS PORT              echoes over TCP and UDP; prints "ready"
 tcp ADDRESS PORT [MARK]         connects, sends one byte twice, expects it back: "echo", "timeout" or an errno name, and how long it took
 hold ADDRESS PORT               connects, prints "connected", then sends one byte for every line on stdin
+stream ADDRESS PORT             prints "started", sends numbers and expects each back in order until a line on stdin; then how many
 udp ADDRESS PORT [SOURCE_PORT]  sends a datagram, expects it back
 ping ADDRESS                    sends an ICMP echo request from a raw socket, expects the reply
+segment SOURCE ADDRESS PORT     sends a mid-stream segment with data from a raw socket, source port 40001
 option-syn SOURCE ADDRESS PORT  sends a SYN with TCP option kind 254 from a raw socket
 queue NUMBERS VERDICTS          answers packets; VERDICTS maps TCP flags ("S", "SA", "A", "PA", "*") to [verdict, mark or null]
 """
@@ -99,6 +101,30 @@ def hold(address, port):
         outcome(ask)
 
 
+def stream(address, port):
+    client = socket.create_connection((address, int(port)), TIMEOUT_SECONDS)
+    client.settimeout(10)
+    say("started")
+
+    def ask():
+        exact = 0
+        while True:
+            number = struct.pack("!Q", exact)
+            client.sendall(number)
+            if client.recv(8, socket.MSG_WAITALL) != number:
+                return "wrong"
+            exact += 1
+            if exact % 50 == 0 and select.select([sys.stdin], [], [], 0)[0]:
+                return exact
+            time.sleep(0.002)
+
+    outcome(ask)
+
+
+def segment(source, address, port):
+    send_raw(source, address, port, 40001, 5, 0x18, b"x" * 8)
+
+
 def udp(address, port, source_port="0"):
     def ask():
         client = socket.socket(family_of(address), socket.SOCK_DGRAM)
@@ -133,7 +159,11 @@ def ping(address):
 
 
 def option_syn(source, address, port):
-    header = struct.pack("!HHIIBBHHH", 40000, int(port), 1, 0, 6 << 4, 2, 65535, 0, 0) + b"\xfe\x04\x54\x52"
+    send_raw(source, address, port, 40000, 6, 2, b"\xfe\x04\x54\x52")
+
+
+def send_raw(source, address, port, source_port, words, flags, rest):
+    header = struct.pack("!HHIIBBHHH", source_port, int(port), 1, 0, words << 4, flags, 65535, 0, 0) + rest
     family = family_of(address)
     ends = socket.inet_pton(family, source) + socket.inet_pton(family, address)
     total = checksum(ends + struct.pack("!II", 6, len(header)) + header)
@@ -205,6 +235,8 @@ COMMANDS = {
     "serve": serve,
     "tcp": tcp,
     "hold": hold,
+    "stream": stream,
+    "segment": segment,
     "udp": udp,
     "ping": ping,
     "option-syn": option_syn,

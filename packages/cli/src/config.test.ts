@@ -43,6 +43,7 @@ describe('loadConfig', () => {
       authorization: 'mutual',
       networks: DEFAULT_TRIREME_NETWORKS,
       excludedNetworks: [],
+      adopt: 'keep',
       failsafePorts: [],
       monitors: { linux: {} },
       policy: join(folder, 'policy.yaml'),
@@ -60,6 +61,7 @@ authorization: receiver
 networks: [10.0.0.0/8, "FD00::/8"]
 excludedNetworks: [192.0.2.0/24]
 failsafePorts: [{ direction: in, port: 22, peers: [192.0.2.0/24] }]
+adopt: reset
 monitors: { linux: {} }
 policy: /etc/policy.yaml
 users: [alice, 1001]
@@ -74,6 +76,7 @@ users: [alice, 1001]
       authorization: 'receiver',
       networks: ['10.0.0.0/8', 'fd00::/8'],
       excludedNetworks: ['192.0.2.0/24'],
+      adopt: 'reset',
       failsafePorts: [{ direction: 'in', protocol: 'tcp', port: 22, peers: ['192.0.2.0/24'] }],
       monitors: { linux: {} },
       policy: '/etc/policy.yaml',

@@ -30,6 +30,8 @@ export interface Config {
   readonly networks: readonly string[]
   /** CIDRs that are not looked at. */
   readonly excludedNetworks: readonly string[]
+  /** What becomes of the TCP connections that a PU has when it is first enforced. */
+  readonly adopt: 'keep' | 'reset'
   /** Ports that are never trapped. */
   readonly failsafePorts: readonly FailsafePort[]
   readonly monitors: MonitorsConfig
@@ -94,6 +96,7 @@ function configSchema(folder: string): z.ZodType<Config> {
     authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),
     networks: listOf(networkSchema, 'a list of CIDRs').optional(),
     excludedNetworks: listOf(networkSchema, 'a list of CIDRs', 0).default([]),
+    adopt: z.enum(['keep', 'reset'], { error: 'keep or reset' }).default('keep'),
     failsafePorts: listOf(failsafePort, 'a list of ports with direction and peers', 0).default([]),
     monitors: strictMap({ linux: strictMap({}).optional(), docker: dockerSchema(path).optional() })
       .refine(({ linux, docker }) => linux !== undefined || docker !== undefined, {

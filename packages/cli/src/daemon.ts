@@ -84,9 +84,9 @@ async function compose({ config, configFile, auth, ...ingredients }: Ingredients
   const problems = new Problems(log)
   const flows = new FlowLog({ onPUEvent: record => logPUEvent(log, record) })
   const collector = aggregatingCollector(flows)
-  const { serverID, tokens, authorization, networks, excludedNetworks, failsafePorts } = config
+  const { serverID, tokens, authorization, networks, excludedNetworks, failsafePorts, adopt } = config
   const wired = await newTriremeWithOptions({
-    ...{ serverID, tokens, authorization, networks, excludedNetworks, failsafePorts, collector },
+    ...{ serverID, tokens, authorization, networks, excludedNetworks, failsafePorts, adopt, collector },
     ...ingredients,
     auth: { secrets: auth.secrets },
     monitors: await monitorsOf(config, problems),

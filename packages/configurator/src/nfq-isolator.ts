@@ -32,7 +32,8 @@ export async function nfqIsolators(
   [sending, ...accepted]: readonly [SecretSuite, ...SecretSuite[]],
   hasContainers: boolean,
 ): Promise<NewIsolator> {
-  const { serverID, authorization = 'mutual', generation = 0, collector = noCollector, onError } = options
+  const { serverID, authorization = 'mutual', adopt = 'keep', generation = 0 } = options
+  const { collector = noCollector, onError } = options
   const { nfqEnforcer } = await loadPlugin('@trireme/enforcer-nfq', () => import('@trireme/enforcer-nfq'))
   const { iptablesSupervisor } = await loadPlugin(
     '@trireme/supervisor-iptables',
@@ -40,7 +41,13 @@ export async function nfqIsolators(
   )
   const networks = networksOf(options, hasContainers)
   return ({ namespaces, whileEmpty }) => {
-    const enforcer = nfqEnforcer({ authorization, generation, namespaces, ...(onError && { onError }) })({
+    const enforcer = nfqEnforcer({
+      authorization,
+      adopt,
+      generation,
+      namespaces,
+      ...(onError && { onError }),
+    })({
       ...{ serverID, ...sending, accepted, collector, networks },
     })
     const filterQueue = () => enforcer.filterQueue()

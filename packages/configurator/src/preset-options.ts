@@ -25,6 +25,8 @@ export interface PresetOptions {
   readonly excludedNetworks?: readonly string[]
   /** Ports that are never trapped. Default none. */
   readonly failsafePorts?: readonly FailsafePort[]
+  /** What becomes of the TCP connections that a PU has when it is first enforced. Default `keep`. */
+  readonly adopt?: 'keep' | 'reset'
   /** Differs from the previous start's: a counter kept in the state directory, say. Default 0. */
   readonly generation?: number
   /** Default: nobody listens. */

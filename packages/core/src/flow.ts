@@ -43,6 +43,9 @@ export type DropReason =
   /** A defect of the enforcer: the packet was dropped, nothing else happened. */
   | 'internal'
 
+/** Why a flow was decided as it was; empty where a rule accepted it. `adopted`: it began before the PU was enforced. */
+export type FlowReason = DropReason | 'adopted' | ''
+
 /** One end of a flow as a record shows it. */
 export interface FlowEndpoint {
   /** The PU's ID, or the empty string for a peer without identity. */
@@ -63,8 +66,7 @@ export interface FlowRecord {
   /** Absent for TCP. The ports of what has none are 0. */
   readonly protocol?: Exclude<PacketProtocol, 'tcp'>
   readonly verdict: 'accept' | 'reject'
-  /** Empty for a flow that a rule over identities accepted. */
-  readonly reason: DropReason | ''
+  readonly reason: FlowReason
   /** The deciding rule, or `default deny`, with the nearest rule and what it lacked where there was one. */
   readonly rule: string
   /** Would have been denied, and passed because of observe mode. */

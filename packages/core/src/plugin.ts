@@ -63,6 +63,8 @@ export interface PUInfo {
 export interface Enforcement {
   /** New connections of the PU, either direction. */
   readonly queueNumber: number
+  /** Whether segments of TCP connections that no rule knows go there too: the PU may have connections to adopt. Default false. */
+  readonly adopts?: boolean
   /** Sentences for people: where the policy may not do what its author expects. */
   readonly warnings?: readonly string[]
 }

@@ -9,6 +9,7 @@ import {
   setStateCommand,
   stateOfMark,
 } from '@trireme/core'
+import type { Adoption } from './adoption.js'
 import type { Arrival } from './datapath/arrival.js'
 import { Counters } from './datapath/counters.js'
 import { decide } from './datapath/datapath.js'
@@ -22,6 +23,7 @@ import { ReplayFilter } from './datapath/replay-filter.js'
 import type { Reporter } from './datapath/reporter.js'
 import { TokenBucket } from './datapath/token-bucket.js'
 import { drop, type Verdict } from './datapath/verdict.js'
+import { decideMidStream } from './decide-mid-stream.js'
 import { type HeldPacket, HeldPackets } from './held-packets.js'
 import { reportKernelDecision } from './kernel-decisions.js'
 import { readEnds } from './packet/logged-packet.js'
@@ -65,6 +67,8 @@ export class NamespaceDatapath {
   readonly #packet = new TcpPacket()
   readonly #held: HeldPackets
   readonly #refusals: Refusals
+  /** By queue number. */
+  readonly #adoptions = new Map<number, Adoption>()
   /** Of packets that belong to no PU. */
   readonly counters = new Counters()
 
@@ -116,9 +120,20 @@ export class NamespaceDatapath {
 
   removePU(queueNumber: number, contextID: string): void {
     this.#path.pus.remove(queueNumber, contextID)
+    this.#adoptions.delete(queueNumber)
     this.#path.flows.removePU(contextID)
     this.#held.forget(queueNumber)
     this.#queue.unbind(queueNumber)
+  }
+
+  /** Connections of the PU that began before it was enforced; none without. */
+  setAdoption(queueNumber: number, adoption: Adoption): void {
+    this.#adoptions.set(queueNumber, adoption)
+  }
+
+  /** How many connections of the PU wait to be adopted. */
+  adoptable(queueNumber: number): number {
+    return this.#adoptions.get(queueNumber)?.size ?? 0
   }
 
   sweep(): void {
@@ -179,6 +194,9 @@ export class NamespaceDatapath {
       state: stateOfMark(queued.mark),
       isCurrentEpoch: epochOfMark(queued.mark) === this.#options.filterQueue.commands.epoch,
     }
+    const adoption = this.#adoptions.get(queued.queue)
+    const isMidStream = pu && adoption && arrival.state === 'none' && !packet.isSyn
+    if (isMidStream) return decideMidStream(this.#path, pu, arrival, adoption)
     return decide(this.#path, arrival)
   }
 
@@ -209,4 +227,4 @@ export class NamespaceDatapath {
   }
 }
 
-type Queued = Pick<QueuedPacket, 'data' | 'offset' | 'length' | 'hook' | 'mark' | 'isLoopback'>
+type Queued = Pick<QueuedPacket, 'queue' | 'data' | 'offset' | 'length' | 'hook' | 'mark' | 'isLoopback'>

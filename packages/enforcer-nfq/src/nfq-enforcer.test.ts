@@ -23,6 +23,7 @@ function newEnforcer(
   tokenEngine = hmacTokenEngine(secrets) as TokenEngine,
 ): NfqEnforcer {
   return nfqEnforcer({
+    readSockets: () => [],
     openQueue: queueOptions => {
       const queue = openInMemoryPacketQueue(queueOptions)
       queues.push(queue)
@@ -106,6 +107,7 @@ describe('start and stop', () => {
     const refusal = new KernelError({ op: 'NFQNL_CFG_CMD_BIND', errno: 'EPERM' })
     let isRefused = true
     const failing = newEnforcer({
+      readSockets: () => [],
       openQueue: options => {
         if (isRefused) throw refusal
         return openInMemoryPacketQueue(options)
@@ -236,6 +238,7 @@ describe('PUs with a network namespace of their own', () => {
   it('whose queue cannot be bound leave no socket behind', async () => {
     const failing = newEnforcer({
       namespaces: 'per-pu',
+      readSockets: () => [],
       openQueue: options => {
         const queue = openInMemoryPacketQueue(options)
         queue.bind(4097)

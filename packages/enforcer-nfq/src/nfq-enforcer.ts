@@ -17,11 +17,13 @@ import {
   type TokenEngine,
   TriremeError,
 } from '@trireme/core'
+import { Adoption, socketsOf } from './adoption.js'
 import { Counters } from './datapath/counters.js'
 import { PUContext } from './datapath/pu-context.js'
 import { Reporter } from './datapath/reporter.js'
 import { LiveNetworks } from './live-networks.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
+import { type ConnectedSocket, readConnectedSockets } from './netlink/sock-diag.js'
 import type { PacketQueue, PacketQueueOptions } from './queue.js'
 
 const RENEWAL_CHECK_MS = 5000
@@ -42,12 +44,19 @@ export interface NfqEnforcerOptions {
   readonly namespaces?: 'own' | 'per-pu'
   /** The epoch of connections that are decided now, 0 to 15. Default 0. */
   readonly epoch?: number
+  /**
+   * What becomes of the TCP connections that a PU has when it is first enforced: `keep` (default) lets them go on, `reset` ends
+   * them.
+   */
+  readonly adopt?: 'keep' | 'reset'
   /** Hears what went wrong beside the packets; as often as it does. */
   readonly onError?: (error: unknown) => void
   /** Milliseconds since 1970. */
   readonly now?: () => number
   /** Opens the packet queue; the kernel's by default. */
   readonly openQueue?: (options: PacketQueueOptions) => PacketQueue
+  /** Tells the connections of a network namespace; the kernel by default. */
+  readonly readSockets?: (netns: string | undefined) => readonly ConnectedSocket[]
 }
 
 export interface NfqEnforcerComponents {
@@ -145,10 +154,11 @@ class Enforcing implements NfqEnforcer {
     await this.#handshakes.add(contextID, { puID: context.id, tags: pu.policy.identity })
     try {
       // Looked up only now: while the record was signed, the enforcer may have been stopped.
-      const enforced = this.#enforced.get(contextID) ?? this.#place(pu)
+      const known = this.#enforced.get(contextID)
+      const enforced = known ?? this.#place(pu)
       this.#setPU(enforced, context)
       this.#enforced.set(contextID, enforced)
-      return { queueNumber: enforced.queueNumber, ...this.#warnings(pu) }
+      return { queueNumber: enforced.queueNumber, ...adopting(enforced), ...this.#warnings(pu) }
     } catch (error) {
       if (!this.#enforced.has(contextID)) this.#handshakes.remove(contextID)
       throw error
@@ -162,13 +172,24 @@ class Enforcing implements NfqEnforcer {
   }
 
   #setPU({ datapath, queueNumber }: Enforced, context: PUContext): void {
+    const { adopt = 'keep' } = this.#options
+    const isFirst = !this.#enforced.has(context.contextID)
     try {
+      const adoption = isFirst && adopt === 'keep' ? this.#snapshot(context.pu) : undefined
       datapath.setPU(queueNumber, context)
+      if (adoption) datapath.setAdoption(queueNumber, adoption)
     } catch (error) {
       const isInUse = this.#datapaths().includes(datapath)
       if (!isInUse) datapath.close()
       throw error
     }
+  }
+
+  /** Connections that begin between this and the rules belong to no flow that these know. */
+  #snapshot({ runtime }: PUInfo): Adoption {
+    const { readSockets = readConnectedSockets } = this.#options
+    const netns = runtime.isolation.by === 'netns' ? runtime.isolation.path : undefined
+    return new Adoption(socketsOf(runtime, readSockets(netns)))
   }
 
   async unenforce(contextID: string): Promise<void> {
@@ -249,6 +270,10 @@ class Enforcing implements NfqEnforcer {
   #every(ms: number, task: () => void): void {
     this.#timers.push(setInterval(task, ms).unref())
   }
+}
+
+function adopting({ datapath, queueNumber }: Enforced): Pick<Enforcement, 'adopts'> {
+  return datapath.adoptable(queueNumber) > 0 ? { adopts: true } : {}
 }
 
 function sums(parts: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {

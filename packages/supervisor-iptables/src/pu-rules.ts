@@ -1,4 +1,4 @@
-import type { FilterQueue } from '@trireme/core'
+import type { Enforcement, FilterQueue } from '@trireme/core'
 import { addressRules, answerRules, icmp, type PUContext, type PUSide } from './address-rules.js'
 import { networkMatches } from './address-sets.js'
 import { puChainNames, puHash } from './chain-names.js'
@@ -36,7 +36,7 @@ export function puChains(supervised: SupervisedPU, context: PUContext): Readonly
     ]),
     [chains.accepted, passRules(side, queueNumber, 'accept')],
     [chains.observed, passRules(side, queueNumber, 'observe')],
-    [chains.midStream, midStreamRules(context, queueNumber)],
+    [chains.midStream, midStreamRules(context, enforcement)],
     [chains.trap, trapRules(context.filterQueue, queueNumber)],
   ])
 }
@@ -92,9 +92,13 @@ function synRules(side: PUSide, queueNumber: number): readonly Rule[] {
 }
 
 /** A SYN-ACK is dropped in silence: the SYN that is sent again makes its entry anew. */
-function midStreamRules({ names, filterQueue }: PUContext, queueNumber: number): readonly Rule[] {
+function midStreamRules(
+  { names, filterQueue }: PUContext,
+  { queueNumber, adopts = false }: Enforcement,
+): readonly Rule[] {
   const resettable = rule`-p tcp -m tcp ! --tcp-flags SYN SYN ${HAS_NO_OVERLAY_OPTION}`
   return [
+    ...(adopts ? queueTo(queueNumber).map(rest => rule`${resettable} ${rest}`) : []),
     logTo(filterQueue, { queueNumber, outcome: 'drop.mid-stream' }),
     rule`${resettable} ${atMost(100)} -g ${names.refuse}`,
     rule`-j DROP`,

@@ -146,6 +146,17 @@ describe('the rules', () => {
     expect(chain(names.refuse)).toEqual(['-j MARK --set-xmark 0x18700000/0xfff00000'])
   })
 
+  it('ask the queue of a PU that adopts about what belongs to no flow', () => {
+    const enforcement = { queueNumber: 4097, adopts: true }
+    const adopting = { ...input, pus: [{ pu: testPU('web'), enforcement }] }
+    const resettable = '-p tcp -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254'
+    expect(puChain('midStream', adopting).slice(0, 3)).toEqual([
+      `${resettable} -j CONNMARK --restore-mark --nfmask 0xfff00000 --ctmask 0x7f00000`,
+      `${resettable} -j NFQUEUE --queue-num 4097`,
+      log('drop.mid-stream'),
+    ])
+  })
+
   it('are the same in IPv6, where neighbour discovery passes too', () => {
     expect(puChain('out', input, 'IPv6').slice(0, 8)).toEqual([
       '-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j RETURN',

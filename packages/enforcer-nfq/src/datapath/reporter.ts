@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { DropReason, EventCollector, FlowEndpoint, PacketProtocol, PeerRecord } from '@trireme/core'
+import type { EventCollector, FlowEndpoint, FlowReason, PacketProtocol, PeerRecord } from '@trireme/core'
 import { formatAddress } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { PUContext } from './pu-context.js'
@@ -7,7 +7,7 @@ import type { PUContext } from './pu-context.js'
 /** What one end decided, and why. */
 export interface Decision {
   readonly verdict: 'accept' | 'reject'
-  readonly reason: DropReason | ''
+  readonly reason: FlowReason
   readonly rule: string
   readonly observed: boolean
 }

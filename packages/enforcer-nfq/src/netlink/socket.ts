@@ -68,6 +68,14 @@ export class NetlinkSocket {
     if (errno !== 0) throw new KernelError({ op, errno: getSystemErrorName(-errno) })
   }
 
+  /** Sends a message that asks for a dump and blocks until the end of it; throws the errno with which it was refused as `op`'s. */
+  dump(op: string, message: Uint8Array, seq: number): readonly Uint8Array[] {
+    const datagrams = asKernelError(() => this.#native.request(message, requestTimeoutMs), op)
+    const errno = datagrams.map(bytes => errorOf(bytes, seq)).find(answer => answer)
+    if (errno) throw new KernelError({ op, errno: getSystemErrorName(-errno) })
+    return datagrams
+  }
+
   /** Reads batches from now on and keeps the event loop alive until `close`. */
   start(handler: BatchHandler): void {
     this.#handler = handler

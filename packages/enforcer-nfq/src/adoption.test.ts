@@ -1,0 +1,85 @@
+import { parseAddress } from '@trireme/core'
+import { testRuntime } from '@trireme/core/testing'
+import { describe, expect, it } from 'vitest'
+import { Adoption, socketsOf } from './adoption.js'
+import { cgroup2Mount } from './cgroup-ids.js'
+import type { ConnectedSocket } from './netlink/sock-diag.js'
+import { TcpPacket } from './packet/tcp-packet.js'
+import { tcpPacket } from './testing/index.js'
+
+function socket(change: Partial<ConnectedSocket> = {}): ConnectedSocket {
+  return {
+    localAddress: parseAddress('10.0.0.1'),
+    localPort: 8080,
+    peerAddress: parseAddress('10.0.0.2'),
+    peerPort: 40_000,
+    cgroupID: undefined,
+    classID: 0,
+    ...change,
+  }
+}
+
+function segment(
+  source: string,
+  sourcePort: number,
+  destination: string,
+  destinationPort: number,
+): TcpPacket {
+  const bytes = tcpPacket({ source, sourcePort, destination, destinationPort, flags: ['ACK'] })
+  const packet = new TcpPacket()
+  packet.parse(bytes, 0, bytes.length)
+  return packet
+}
+
+describe('adoption', () => {
+  const leaving = () => segment('10.0.0.1', 8080, '10.0.0.2', 40_000)
+  const arriving = () => segment('10.0.0.2', 40_000, '10.0.0.1', 8080)
+
+  it('takes each connection once, from either side', () => {
+    const adoption = new Adoption([socket()])
+    expect(adoption.take(leaving(), 'app')).toBe(true)
+    expect(adoption.take(leaving(), 'app')).toBe(false)
+    expect(new Adoption([socket()]).take(arriving(), 'net')).toBe(true)
+  })
+
+  it('takes no other: another port, or a packet that goes the wrong way', () => {
+    const adoption = new Adoption([socket()])
+    expect(adoption.take(segment('10.0.0.2', 40_001, '10.0.0.1', 8080), 'net')).toBe(false)
+    expect(adoption.take(arriving(), 'app')).toBe(false)
+    expect(adoption.take(leaving(), 'net')).toBe(false)
+    expect(adoption.size).toBe(1)
+  })
+
+  it('counts a connection within the namespace once', () => {
+    const other = { localAddress: socket().peerAddress, localPort: 40_000 }
+    const back = { ...other, peerAddress: socket().localAddress, peerPort: 8080 }
+    const adoption = new Adoption([socket(), socket(back)])
+    expect(adoption.take(leaving(), 'app')).toBe(true)
+    expect(adoption.size).toBe(0)
+  })
+})
+
+describe('the sockets of a PU', () => {
+  const sockets = [socket(), socket({ localPort: 9, classID: 7 }), socket({ localPort: 10 })]
+
+  it('are all of its namespace, or those of its class and its ports', () => {
+    const netns = { by: 'netns', path: '/run/netns/x' } as const
+    expect(socketsOf(testRuntime({ isolation: netns }), sockets)).toEqual(sockets)
+    const ports = [{ first: 8080, last: 8081 }]
+    const isolation = { by: 'net-cls', classID: 7 } as const
+    expect(socketsOf(testRuntime({ isolation, ports }), sockets)).toEqual(sockets.slice(0, 2))
+  })
+
+  it('are only those on its ports where its cgroup is gone', () => {
+    const isolation = { by: 'cgroup-path', path: 'no/such/cgroup' } as const
+    expect(socketsOf(testRuntime({ isolation, ports: [] }), sockets)).toEqual([])
+  })
+
+  it('are looked for below the cgroup2 mount', () => {
+    const mountinfo =
+      '30 23 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n' +
+      '31 30 0:27 / /sys/fs/cgroup/uni\\040fied rw,nosuid shared:9 - cgroup2 cgroup2 rw\n'
+    expect(cgroup2Mount(mountinfo)).toBe('/sys/fs/cgroup/uni fied')
+    expect(cgroup2Mount('')).toBeUndefined()
+  })
+})
