@@ -15,6 +15,7 @@ function socket(change: Partial<ConnectedSocket> = {}): ConnectedSocket {
     peerPort: 40_000,
     cgroupID: undefined,
     classID: 0,
+    uid: 0,
     ...change,
   }
 }
@@ -68,6 +69,14 @@ describe('the sockets of a PU', () => {
     const ports = [{ first: 8080, last: 8081 }]
     const isolation = { by: 'net-cls', classID: 7 } as const
     expect(socketsOf(testRuntime({ isolation, ports }), sockets)).toEqual(sockets.slice(0, 2))
+  })
+
+  it('are those of its user, or those on its ports alone', () => {
+    const ports = [{ first: 10, last: 10 }]
+    const ofUser = [...sockets, socket({ localPort: 11, uid: 1000 })]
+    const owner = { by: 'owner', uid: 1000 } as const
+    expect(socketsOf(testRuntime({ isolation: owner, ports }), ofUser)).toEqual(ofUser.slice(2))
+    expect(socketsOf(testRuntime({ isolation: { by: 'ports' }, ports }), ofUser)).toEqual([sockets[2]])
   })
 
   it('are only those on its ports where its cgroup is gone', () => {

@@ -1,4 +1,4 @@
-import type { PURuntime } from '@trireme/core'
+import type { Isolation, PURuntime } from '@trireme/core'
 import { cgroupIDs } from './cgroup-ids.js'
 import type { ConnectedSocket } from './netlink/sock-diag.js'
 import type { TcpPacket } from './packet/tcp-packet.js'
@@ -29,20 +29,31 @@ export class Adoption {
   }
 }
 
-/** Of the sockets of a network namespace those of the PU: made in its cgroup, or on one of its ports. */
+/** Of the sockets of a network namespace those of the PU: made in its cgroup or by its user, or on one of its ports. */
 export function socketsOf(
   { isolation, ports }: PURuntime,
   sockets: readonly ConnectedSocket[],
 ): readonly ConnectedSocket[] {
   if (isolation.by === 'netns') return sockets
+  const isOwn = ownership(isolation)
   const isOnPort = ({ localPort }: ConnectedSocket) =>
     ports.some(({ first, last }) => first <= localPort && localPort <= last)
-  if (isolation.by === 'net-cls') {
-    return sockets.filter(socket => socket.classID === isolation.classID || isOnPort(socket))
+  return sockets.filter(socket => isOwn(socket) || isOnPort(socket))
+}
+
+function ownership(isolation: Exclude<Isolation, { by: 'netns' }>): (socket: ConnectedSocket) => boolean {
+  switch (isolation.by) {
+    case 'cgroup-path': {
+      const ids = cgroupIDs(isolation.path)
+      return ({ cgroupID }) => cgroupID !== undefined && ids.has(cgroupID)
+    }
+    case 'net-cls':
+      return ({ classID }) => classID === isolation.classID
+    case 'owner':
+      return ({ uid }) => uid === isolation.uid
+    case 'ports':
+      return () => false
   }
-  const ids = cgroupIDs(isolation.path)
-  const isInside = ({ cgroupID }: ConnectedSocket) => cgroupID !== undefined && ids.has(cgroupID)
-  return sockets.filter(socket => isInside(socket) || isOnPort(socket))
 }
 
 /** The flow key of the packets that leave the socket: see `TcpPacket.flowKey`. */

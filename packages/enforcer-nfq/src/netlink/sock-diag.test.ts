@@ -13,6 +13,7 @@ function answer(seq: number): Uint8Array {
     body.writeUInt16BE(80, 6)
     body.set(Buffer.from(local, 'hex'), 8)
     body.set(Buffer.from(peer, 'hex'), 24)
+    body.writeUInt32LE(1000, 64)
     const attributes = Buffer.alloc(20)
     attributes.writeUInt16LE(8, 0)
     attributes.writeUInt16LE(17, 2)
@@ -44,7 +45,7 @@ describe('the socket monitor', () => {
       ends: [formatAddress(localAddress), formatAddress(peerAddress)],
       ...rest,
     }))
-    const rest = { localPort: 40_000, peerPort: 80, cgroupID: 0x1234n, classID: 0x10001 }
+    const rest = { localPort: 40_000, peerPort: 80, cgroupID: 0x1234n, classID: 0x10001, uid: 1000 }
     expect(sockets).toEqual([
       { ends: ['10.0.0.1', '10.0.0.2'], ...rest },
       { ends: ['fd00::1', 'fd00::2'], ...rest },

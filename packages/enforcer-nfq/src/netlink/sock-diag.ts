@@ -28,6 +28,7 @@ const AF_INET6 = 10
 const IPPROTO_TCP = 6
 const REQUEST_LENGTH = NLMSG_HDRLEN + 56
 const SOCKID = NLMSG_HDRLEN + 4
+const UID = SOCKID + 48 + 12
 const ATTRIBUTES = NLMSG_HDRLEN + 72
 const INET_DIAG_TCLASS = 6
 const INET_DIAG_CLASS_ID = 17
@@ -47,6 +48,8 @@ export interface ConnectedSocket {
   readonly cgroupID: bigint | undefined
   /** Of cgroup v1; 0 for none. */
   readonly classID: number
+  /** Who made it. */
+  readonly uid: number
 }
 
 /**
@@ -104,6 +107,7 @@ function socketAt(view: DataView, bytes: Uint8Array, start: number, end: number)
     peerPort: view.getUint16(id + 2),
     localAddress: address(family, bytes, id + 4),
     peerAddress: address(family, bytes, id + 20),
+    uid: view.getUint32(start + UID, true),
     ...membership(view, start + ATTRIBUTES, end),
   }
 }
