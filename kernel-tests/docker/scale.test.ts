@@ -15,15 +15,18 @@ const POLICY = { default: 'deny', rules: [] }
 const teardown = new Teardown()
 let engine: DockerEngine
 let protection: Protection
+let rulesBefore: string
 
 beforeAll(async () => {
   const namespace = teardown.own(await NetworkNamespace.make('scale'))
   engine = teardown.own(await DockerEngine.start(namespace))
+  rulesBefore = await rulesSnapshot(namespace)
   protection = teardown.own(await Protection.start(engine, { policy: POLICY }))
 })
 afterAll(() => teardown.run(), 180_000)
 
-it('enforces one after another, and 20 at once', async () => {
+it('enforces one after another, and 20 at once, without a rule on the host or a process of its own', async () => {
+  const { children } = await protection.resources()
   const alone: number[] = []
   for (let i = 0; i < AT_ONCE; i++) {
     const id = await engine.run([], 'sleep', '600')
@@ -33,6 +36,9 @@ it('enforces one after another, and 20 at once', async () => {
     Array.from({ length: AT_ONCE }, async () => latency(await engine.run([], 'sleep', '600'))),
   )
   console.log(`ms from start to enforced: alone ${shown(alone)}; ${AT_ONCE} at once ${shown(together)}`)
+  expect(await protection.list()).toHaveLength(2 * AT_ONCE)
+  expect(await rulesSnapshot(engine.namespace)).toBe(rulesBefore)
+  expect((await protection.resources()).children).toBe(children)
   await removeAll()
   expect(protection.problems).toEqual([])
 }, 180_000)
@@ -41,7 +47,6 @@ it('enforces one after another, and 20 at once', async () => {
 it('starts and removes 100 containers, the engine starting anew in the middle', async () => {
   await settled()
   const before = await protection.resources()
-  const rulesBefore = await rulesSnapshot(engine.namespace)
   const ids = await startMany(MANY / 2)
   await engine.end()
   await engine.begin()

@@ -4,6 +4,7 @@ import { negotiateVersion } from './api-version.js'
 import { parseContainerEvent } from './container-event.js'
 import { parseInspection } from './container-inspection.js'
 import { parseEngineAddress } from './engine-address.js'
+import { engineFailure } from './engine-failure.js'
 
 describe('parseEngineAddress', () => {
   it.each([
@@ -108,5 +109,24 @@ describe('parseInspection', () => {
       Config: { Image: '', Labels: {} },
       NetworkSettings: { Ports: {}, Networks: {} },
     })
+  })
+})
+
+describe('engineFailure', () => {
+  it.each([
+    ['ENOENT', 'is Docker running'],
+    ['ECONNREFUSED', 'is Docker running'],
+    ['EACCES', 'no permission: run as root'],
+  ])('says what %s means', (code, hint) => {
+    const cause = Object.assign(new Error('connect failed'), { code })
+    expect(engineFailure('GET /version', '/run/docker.sock', cause)).toMatchObject({
+      errno: code,
+      message: expect.stringContaining(hint),
+    })
+  })
+
+  it('gives the engine’s own word', () => {
+    const cause = { message: 'HTTP code 500', statusCode: 500, json: { message: 'no space left' } }
+    expect(engineFailure('GET /info', '/run/docker.sock', cause)).toMatchObject({ errno: 'HTTP 500' })
   })
 })
