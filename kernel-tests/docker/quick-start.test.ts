@@ -38,8 +38,9 @@ async function project(name: string, packages: readonly string[]): Promise<strin
 
 /** Runs a shell script where the engine listens on the usual socket. */
 function shell(folder: string, script: string): Promise<CommandOutcome> {
-  const usualSocket = `mount -t tmpfs none /run && ln -s ${engine.socket} /run/docker.sock && cd ${folder}`
-  const argv = ['unshare', '--mount', 'bash', '-c', `${usualSocket} && set -m && ${script}`]
+  const usualSocket = `set -e; mount -t tmpfs none /run; ln -s ${engine.socket} /run/docker.sock; cd ${folder}`
+  // Job control, as where a user types.
+  const argv = ['unshare', '--mount', 'timeout', '50', 'bash', '-c', `${usualSocket}\nset +e -m\n${script}`]
   return runCommand(engine.namespace.inside(argv), { timeoutMs: 60_000 })
 }
 
@@ -81,7 +82,7 @@ describe('the quick start of the monitor', () => {
     const folder = await project('watch', ['@trireme/monitor-docker', '@trireme/core'])
     await writeFile(join(folder, 'watch.mjs'), blocks('js')[0] ?? '')
     const { stdout } = await shell(folder, blocks('sh')[0] ?? '')
-    expect(stdout).toMatch(/^ready\ncreate /)
+    expect(stdout).toMatch(/^ready\ncreate /m)
     expect(stdout).toContain(
       '\nstart shop container app=web\nstop shop container app=web\ndestroy shop container app=web\n',
     )
