@@ -81,7 +81,8 @@ describe('the records of a PU', () => {
     await set.add('pu', web)
     const before = set.sending.issuer.current('pu')
     isLarge = true
-    await expect(set.add('pu', web)).rejects.toMatchObject({ code: 'ERR_IDENTITY_TOO_LARGE' })
+    const changed = { ...web, puID: 'changed' }
+    await expect(set.add('pu', changed)).rejects.toMatchObject({ code: 'ERR_IDENTITY_TOO_LARGE' })
     expect(set.sending.issuer.current('pu')).toBe(before)
   })
 })

@@ -58,11 +58,37 @@ describe('the first record', () => {
     await issuer.add('pu-1', web)
     await issuer.add('pu-2', web)
     const first = issuer.current('pu-1')!
+    clock.advance(60_000)
     await issuer.add('pu-1', web)
     const keys = [first, issuer.current('pu-1')!, issuer.current('pu-2')!].map(record =>
       Buffer.from(record.ephemeral.publicKey).toString('hex'),
     )
     expect(new Set(keys).size).toBe(3)
+  })
+
+  it('stays where only the policy changed, until it is due or says something else', async () => {
+    await issuer.add('pu-1', web)
+    const first = issuer.current('pu-1')!
+    clock.advance(59_999)
+    await issuer.add('pu-1', { ...web, tags: [...web.tags] })
+    expect(issuer.current('pu-1')).toBe(first)
+    const others = [
+      { puID: 'web-2', tags: web.tags },
+      { puID: 'web-2', tags: [{ key: 'app', value: 'db' }] },
+      { puID: 'web-2', tags: [] },
+    ]
+    const seen = new Set([first])
+    for (const subject of others) {
+      await issuer.add('pu-1', subject)
+      expect(claimsOf(issuer.current('pu-1')!.bytes)).toMatchObject(subject)
+      seen.add(issuer.current('pu-1')!)
+    }
+    keyID = 'key-2'
+    await issuer.add('pu-1', others[2]!)
+    expect(seen.add(issuer.current('pu-1')!).size).toBe(5)
+    issuer.remove('pu-1')
+    await issuer.add('pu-1', others[2]!)
+    expect(seen.add(issuer.current('pu-1')!).size).toBe(6)
   })
 
   it('is refused for a reserved tag, and nothing is replaced', async () => {

@@ -1,6 +1,6 @@
 import { TriremeError } from '../errors.js'
 import type { TokenEngine } from '../plugin.js'
-import { formatTag, isReservedTagKey, type Tags } from '../tags.js'
+import { formatTag, isReservedTagKey, type Tag, type Tags } from '../tags.js'
 import { type EphemeralKey, generateEphemeralKey, sha256 } from './key-schedule.js'
 import { MAX_RECORD_BYTES } from './overlay.js'
 import { CLOCK_LEEWAY_S } from './record-verifier.js'
@@ -69,10 +69,27 @@ export class RecordIssuer {
   }
 
   /**
-   * The first half of `add`: issues the record. What it answers with puts the record in force.
+   * The first half of `add`: issues the record, or takes the current one where it says the same and is not due. What it answers
+   * with puts the record in force.
    * @throws as `add` does.
    */
   async prepare(contextID: string, subject: RecordSubject): Promise<() => void> {
+    const generation = this.#generation
+    const issued = this.#upToDate(contextID, subject) ?? (await this.#issueFirst(subject))
+    return () => {
+      this.#issued.set(contextID, issued)
+      if (generation !== this.#generation) void this.#renewOne(contextID, issued)
+    }
+  }
+
+  /** What is in force for a PU, if a new record would say no more: a change of policy alone costs no signature. */
+  #upToDate(contextID: string, subject: RecordSubject): Issued | undefined {
+    const issued = this.#issued.get(contextID)
+    const isCurrent = issued && !this.#isDue(issued) && issued.current.keyID === this.#options.keyID()
+    return isCurrent && saysTheSame(issued.subject, subject) ? issued : undefined
+  }
+
+  async #issueFirst(subject: RecordSubject): Promise<Issued> {
     for (const tag of subject.tags) {
       if (isReservedTagKey(tag.key)) {
         throw new TriremeError(
@@ -81,13 +98,8 @@ export class RecordIssuer {
         )
       }
     }
-    const generation = this.#generation
     const current = await this.#issue(subject)
-    const issued: Issued = { subject, current, issuedAt: this.#options.now(), renewal: undefined }
-    return () => {
-      this.#issued.set(contextID, issued)
-      if (generation !== this.#generation) void this.#renewOne(contextID, issued)
-    }
+    return { subject, current, issuedAt: this.#options.now(), renewal: undefined }
   }
 
   remove(contextID: string): void {
@@ -119,10 +131,13 @@ export class RecordIssuer {
     const now = this.#options.now()
     if (force) this.#generation++
     for (const [hash, until] of this.#ownHashes) if (until * 1000 < now) this.#ownHashes.delete(hash)
-    // Where the clock was set back, a record that begins in the future is of no use to anybody.
-    const isOld = (issued: Issued) => Math.abs(now - issued.issuedAt) >= RECORD_RENEWAL_MS
-    const due = [...this.#issued].filter(([, issued]) => issued.renewal || force || isOld(issued))
+    const due = [...this.#issued].filter(([, issued]) => issued.renewal || force || this.#isDue(issued))
     await Promise.all(due.map(([contextID, issued]) => this.#renewOne(contextID, issued)))
+  }
+
+  /** Where the clock was set back, a record that begins in the future is of no use to anybody. */
+  #isDue({ issuedAt }: Issued): boolean {
+    return Math.abs(this.#options.now() - issuedAt) >= RECORD_RENEWAL_MS
   }
 
   #renewOne(contextID: string, issued: Issued): Promise<void> {
@@ -161,6 +176,12 @@ export class RecordIssuer {
     this.#ownHashes.set(hash.toString('latin1'), notAfter + CLOCK_LEEWAY_S)
     return { bytes, hash, ephemeral, keyID: signedBy, notAfter }
   }
+}
+
+function saysTheSame(one: RecordSubject, other: RecordSubject): boolean {
+  const isSameTag = ({ key, value }: Tag, index: number) =>
+    other.tags[index]?.key === key && other.tags[index].value === value
+  return one.puID === other.puID && one.tags.length === other.tags.length && one.tags.every(isSameTag)
 }
 
 function tooLarge(puID: string, tags: Tags, bytes: number): TriremeError {
