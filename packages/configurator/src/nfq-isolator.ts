@@ -33,7 +33,7 @@ export async function nfqIsolators(
   hasContainers: boolean,
 ): Promise<NewIsolator> {
   const { serverID, authorization = 'mutual', adopt = 'keep', generation = 0 } = options
-  const { collector = noCollector, onError } = options
+  const { collector = noCollector, onError, processor } = options
   const { nfqEnforcer } = await loadPlugin('@trireme/enforcer-nfq', () => import('@trireme/enforcer-nfq'))
   const { iptablesSupervisor } = await loadPlugin(
     '@trireme/supervisor-iptables',
@@ -48,7 +48,7 @@ export async function nfqIsolators(
       namespaces,
       ...(onError && { onError }),
     })({
-      ...{ serverID, ...sending, accepted, collector, networks },
+      ...{ serverID, ...sending, accepted, collector, networks, ...(processor && { processor }) },
     })
     const filterQueue = () => enforcer.filterQueue()
     const supervisor = iptablesSupervisor({ namespaces, whileEmpty })({ serverID, filterQueue, networks })

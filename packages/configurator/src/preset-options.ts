@@ -2,6 +2,7 @@ import type {
   CompactPKIMaterial,
   EventCollector,
   FailsafePort,
+  PacketProcessor,
   PKIMaterial,
   PolicyResolver,
   Secrets,
@@ -31,6 +32,8 @@ export interface PresetOptions {
   readonly generation?: number
   /** Default: nobody listens. */
   readonly collector?: EventCollector
+  /** Sees the packets that reach user space, and may veto. Default none. */
+  readonly processor?: PacketProcessor
   /** Hears of the enforcer's errors that concern no single call. */
   readonly onError?: (error: unknown) => void
 }

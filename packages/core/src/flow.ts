@@ -38,6 +38,8 @@ export type DropReason =
   | 'timeout'
   /** The PU is not, or no longer, enforced. */
   | 'context'
+  /** A packet processor of the user's said no, or failed. */
+  | 'processor'
   /** The other end refused. */
   | 'refused'
   /** A defect of the enforcer: the packet was dropped, nothing else happened. */

@@ -95,6 +95,37 @@ export interface Enforcer extends Lifecycle {
   updateSecrets?(suites: readonly SecretSuite[]): Promise<void>
 }
 
+/** A packet as a packet processor sees it: good only during the call. */
+export interface ProcessorPacket {
+  /** The PU whose packet it is; undefined where its connection is not known. */
+  readonly contextID: string | undefined
+  /** The whole IP packet as it came from the kernel: on the net side with the overlay still on. Not to be written to. */
+  readonly bytes: Uint8Array
+}
+
+/** What became of a packet, and of whose connection it is. */
+export interface ProcessorOutcome {
+  readonly verdict: 'accept' | 'reject'
+  /** The peer, once its record has verified. */
+  readonly peer?: { readonly id: string; readonly tags: Tags }
+}
+
+/**
+ * A step of the user's own before and after the decision over a packet. It sees the packets that reach user space: those of
+ * handshakes, and whatever else the kernel cannot decide; what established connections carry never comes by. It may veto, and
+ * cannot change a packet or turn a refusal around. Synchronous, on the packet path: whoever has to wait, drops.
+ *
+ * Each method answers whether the packet may pass. One that throws drops the packet, counted as `processor`.
+ */
+export interface PacketProcessor {
+  /** The packet leaves a PU. */
+  preProcessTCPAppPacket?(packet: ProcessorPacket): boolean
+  postProcessTCPAppPacket?(packet: ProcessorPacket, outcome: ProcessorOutcome): boolean
+  /** The packet is about to enter a PU. */
+  preProcessTCPNetPacket?(packet: ProcessorPacket): boolean
+  postProcessTCPNetPacket?(packet: ProcessorPacket, outcome: ProcessorOutcome): boolean
+}
+
 /** Traps packets: brings them from the kernel to the enforcer's queues, and lets the kernel decide what it can alone. */
 export interface Supervisor extends Lifecycle {
   /** Creates or replaces, atomically: a failed change leaves what was. */

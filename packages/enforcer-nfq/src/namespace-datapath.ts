@@ -4,6 +4,7 @@ import {
   type FilterQueue,
   foreignMark,
   type HandshakeSet,
+  type PacketProcessor,
   parseKernelDecision,
   refuseCommand,
   setStateCommand,
@@ -28,6 +29,7 @@ import { type HeldPacket, HeldPackets } from './held-packets.js'
 import { reportKernelDecision } from './kernel-decisions.js'
 import { readEnds } from './packet/logged-packet.js'
 import { TcpPacket } from './packet/tcp-packet.js'
+import { PacketProcessing } from './packet-processing.js'
 import {
   type LoggedPacket,
   NF_ACCEPT,
@@ -53,6 +55,8 @@ export interface NamespaceDatapathOptions {
   readonly triremeNetworks: CompiledNetworks
   readonly now: () => number
   readonly onError: (error: unknown) => void
+  /** The user's own step; none by default. */
+  readonly processor?: PacketProcessor
   /** Path of the network namespace, absent for the process's own. */
   readonly netns?: string
   /** Opens the queue; the kernel's by default. */
@@ -67,6 +71,7 @@ export class NamespaceDatapath {
   readonly #packet = new TcpPacket()
   readonly #held: HeldPackets
   readonly #refusals: Refusals
+  readonly #processing: PacketProcessing | undefined
   /** By queue number. */
   readonly #adoptions = new Map<number, Adoption>()
   /** Of packets that belong to no PU. */
@@ -90,6 +95,7 @@ export class NamespaceDatapath {
       out: new Uint8Array(MAX_PACKET_BYTES),
     }
     this.#refusals = new Refusals(this.#path)
+    this.#processing = options.processor && new PacketProcessing(options.processor, onError)
     this.#held = new HeldPackets({
       maxPackets: MAX_HELD_PACKETS,
       timeoutMs: HOLD_TIMEOUT_MS,
@@ -174,7 +180,7 @@ export class NamespaceDatapath {
     const pu = this.#path.pus.byQueue(held.queue)
     try {
       const packet = { ...held, data: held.bytes, offset: 0, length: held.bytes.length }
-      const verdict = isTimeout ? drop('timeout') : this.#verdict(packet, pu)
+      const verdict = isTimeout ? drop('timeout') : this.#verdict(packet, pu, true)
       if (verdict.action !== 'hold') this.#apply(held, verdict, pu)
       else if (!this.#held.holdAgain(held, verdict.until)) this.#apply(held, drop('internal'), pu)
     } catch (error) {
@@ -183,7 +189,7 @@ export class NamespaceDatapath {
     }
   }
 
-  #verdict(queued: Queued, pu: PUContext | undefined): Verdict {
+  #verdict(queued: Queued, pu: PUContext | undefined, isHeld = false): Verdict {
     const packet = this.#packet
     if (packet.parse(queued.data, queued.offset, queued.length)) return drop('format')
     const arrival: Arrival = {
@@ -194,8 +200,16 @@ export class NamespaceDatapath {
       state: stateOfMark(queued.mark),
       isCurrentEpoch: epochOfMark(queued.mark) === this.#options.filterQueue.commands.epoch,
     }
-    const adoption = this.#adoptions.get(queued.queue)
-    const isMidStream = pu && adoption && arrival.state === 'none' && !packet.isSyn
+    const veto = isHeld ? undefined : this.#processing?.before(arrival)
+    if (veto) return veto
+    const verdict = this.#decideArrival(arrival, this.#adoptions.get(queued.queue))
+    if (verdict.action === 'hold' || !this.#processing) return verdict
+    return this.#processing.after(this.#path, arrival, verdict)
+  }
+
+  #decideArrival(arrival: Arrival, adoption: Adoption | undefined): Verdict {
+    const { pu, state, packet } = arrival
+    const isMidStream = pu && adoption && state === 'none' && !packet.isSyn
     if (isMidStream) return decideMidStream(this.#path, pu, arrival, adoption)
     return decide(this.#path, arrival)
   }

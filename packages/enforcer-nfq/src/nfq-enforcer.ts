@@ -8,6 +8,7 @@ import {
   HandshakeSet,
   KEY_COUNT,
   type Networks,
+  type PacketProcessor,
   type PUInfo,
   prefixWarnings,
   QUEUE_BLOCK_COUNT,
@@ -67,6 +68,8 @@ export interface NfqEnforcerComponents {
   readonly accepted?: readonly SecretSuite[]
   readonly collector: EventCollector
   readonly networks: Networks
+  /** The user's own step before and after each decision. Default none. */
+  readonly processor?: PacketProcessor
 }
 
 /** Counters of what the enforcer did beyond single PUs. */
@@ -98,6 +101,7 @@ class Enforcing implements NfqEnforcer {
   readonly #options: NfqEnforcerOptions
   readonly #now: () => number
   readonly #onError: (error: unknown) => void
+  readonly #processor: PacketProcessor | undefined
   readonly #handshakes: HandshakeSet
   readonly #reporter: Reporter
   readonly #triremeNetworks: LiveNetworks
@@ -110,6 +114,7 @@ class Enforcing implements NfqEnforcer {
   constructor(options: NfqEnforcerOptions, components: NfqEnforcerComponents) {
     const { serverID, tokenEngine, secrets, accepted = [], collector, networks } = components
     this.#options = options
+    this.#processor = components.processor
     this.#now = options.now ?? Date.now
     this.#onError = options.onError ?? (() => {})
     this.#triremeNetworks = new LiveNetworks(networks.trireme)
@@ -245,6 +250,7 @@ class Enforcing implements NfqEnforcer {
       triremeNetworks: this.#triremeNetworks,
       now: this.#now,
       onError: this.#onError,
+      ...(this.#processor ? { processor: this.#processor } : {}),
       ...(openQueue ? { openQueue } : {}),
       ...(netns === undefined ? {} : { netns }),
     })
