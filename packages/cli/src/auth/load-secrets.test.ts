@@ -104,6 +104,23 @@ describe('is refused', () => {
     })
   })
 
+  it.each([0o664, 0o606])('authorities that others may write (%o): they could be anybody', async mode => {
+    const ca = at('open-ca.pem')
+    await writeFile(ca, await readFile(at('host-a', 'ca.pem')))
+    await chmod(ca, mode)
+    const expected = `${ca}: mode 0${mode.toString(8)}, expected a file that its owner alone may write: chmod go-w ${ca}`
+    await expect(load({ pki: { ...pki('host-a'), ca } })).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: `auth.pki.ca: ${expected}`,
+    })
+    const peers = { 'host-b': ca }
+    await expect(load({ prepopulated: { ...pki('host-a'), peers } })).rejects.toMatchObject({
+      message: `auth.prepopulated.peers.host-b: ${expected}`,
+    })
+    await chmod(ca, 0o644)
+    await expect(load({ pki: { ...pki('host-a'), ca } })).resolves.toMatchObject({ mode: 'pki' })
+  })
+
   it.each([
     ['a file that is not there', { key: 'none.pem' }, /^auth\.pki\.key: .*none\.pem: ENOENT/],
     ['a certificate that is not there', { cert: 'none.pem' }, /none\.pem: ENOENT, expected a readable file/],

@@ -10,7 +10,7 @@ import {
 } from '@trireme/core'
 import { readTextFile } from '@trireme/policy-file/yaml'
 import { type AuthConfig, type AuthMethod, type AuthMethods, methodOf } from './auth-config.js'
-import { readPSK, readSecretFile } from './read-secret-file.js'
+import { readPSK, readSecretFile, readTrustFile } from './read-secret-file.js'
 
 /** What a node proves its identities with, as its files had it when they were read. */
 export interface LoadedAuth {
@@ -90,14 +90,14 @@ async function vouchedSecrets(
   const certPEM = await readTextFile(cert, 'ERR_CONFIG')
   const secrets = prepopulatedPKISecrets({ ...(await keyAndCA(files, what)), certPEM })
   for (const [host, file] of Object.entries(peers)) {
-    secrets.publicKeyAdd(host, await readTextFile(file, 'ERR_CONFIG'))
+    secrets.publicKeyAdd(host, await readTrustFile(file, `${what}.peers.${host}`))
   }
   return secrets
 }
 
 async function keyAndCA(files: { readonly key: string; readonly ca: string }, what: string) {
   const keyPEM = (await readSecretFile(files.key, `${what}.key`)).toString('latin1')
-  return { keyPEM, caCertPEM: await readTextFile(files.ca, 'ERR_CONFIG') }
+  return { keyPEM, caCertPEM: await readTrustFile(files.ca, `${what}.ca`) }
 }
 
 /** @throws TriremeError `ERR_SECRET` where the key was issued to another node. */

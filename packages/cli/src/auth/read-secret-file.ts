@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { constants, type FileHandle, open } from 'node:fs/promises'
 import { MIN_PSK_BYTES, TriremeError } from '@trireme/core'
 
@@ -9,14 +10,39 @@ const NEWLINE = 0x0a
  * @throws TriremeError `ERR_CONFIG`, which never shows the content, for a file that cannot be read, is no regular file, or may be
  * read or written by others than its owner.
  */
-export async function readSecretFile(path: string, what: string): Promise<Buffer> {
+export function readSecretFile(path: string, what: string): Promise<Buffer> {
+  return readGuarded(
+    { what, path },
+    { forbidden: 0o077, expected: `a file for its owner alone: chmod 600 ${path}` },
+  )
+}
+
+/**
+ * The content of a file that says whom to trust: whoever may write it can be anybody.
+ * @throws TriremeError `ERR_CONFIG` for a file that cannot be read, is no regular file, may be written by others than its owner, or is
+ * not UTF-8.
+ */
+export async function readTrustFile(path: string, what: string): Promise<string> {
+  const expected = `a file that its owner alone may write: chmod go-w ${path}`
+  const content = await readGuarded({ what, path }, { forbidden: 0o022, expected })
+  if (isUtf8(content)) return content.toString()
+  throw secretFileError({ what, path, found: 'other bytes', expected: 'a readable file in UTF-8' })
+}
+
+interface Guard {
+  /** Bits of the mode. */
+  readonly forbidden: number
+  readonly expected: string
+}
+
+async function readGuarded({ what, path }: Named, guard: Guard): Promise<Buffer> {
   // Without O_NONBLOCK opening a named pipe would wait for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(cause => {
     const found = (cause as NodeJS.ErrnoException).code ?? 'unreadable'
     throw secretFileError({ what, path, found, expected: 'a readable file', cause })
   })
   try {
-    await checkPermissions(file, path, what)
+    await checkPermissions(file, { what, path }, guard)
     return await file.readFile()
   } finally {
     await file.close()
@@ -35,19 +61,22 @@ export async function readPSK(path: string, what = 'auth.psk.file'): Promise<Uin
   throw secretFileError({ what, path, found: `${psk.length} bytes`, expected })
 }
 
-async function checkPermissions(file: FileHandle, path: string, what: string): Promise<void> {
+async function checkPermissions(file: FileHandle, { what, path }: Named, guard: Guard): Promise<void> {
   const stat = await file.stat()
   if (!stat.isFile())
     throw secretFileError({ what, path, found: 'not a regular file', expected: 'a regular file' })
   const mode = stat.mode & 0o777
-  if ((mode & 0o077) === 0) return
+  if ((mode & guard.forbidden) === 0) return
   const found = `mode ${mode.toString(8).padStart(4, '0')}`
-  throw secretFileError({ what, path, found, expected: `a file for its owner alone: chmod 600 ${path}` })
+  throw secretFileError({ what, path, found, expected: guard.expected })
 }
 
-interface SecretFileFlaw {
+interface Named {
   readonly what: string
   readonly path: string
+}
+
+interface SecretFileFlaw extends Named {
   readonly found: string
   readonly expected: string
   readonly cause?: unknown

@@ -2,7 +2,7 @@ import type { DropReason } from '../flow.js'
 import type { AuthMode, RecordSigner, RecordUse, RecordVerifier, Secrets } from '../plugin.js'
 import { ChangeListeners } from './change-listeners.js'
 import type { CheckedCredentials } from './checked-credentials.js'
-import { type NodeKey, signWith } from './node-key.js'
+import { checkSameNode, type NodeKey, signWith } from './node-key.js'
 import { isFault } from './secret-fault.js'
 
 /** What a node signs with, and what it has checked of others. */
@@ -19,7 +19,7 @@ export interface VouchedSecrets<Material extends object> extends Secrets {
   readonly notAfter: number
   /**
    * Replaces what is given and keeps the rest, all at once; what nobody vouches for any more is refused from now on.
-   * @throws TriremeError `ERR_SECRET` and changes nothing where the new whole would not do for a start.
+   * @throws TriremeError `ERR_SECRET` and changes nothing where the new whole would not do for a start, or is another node's.
    */
   replace(changes: Partial<Material>): void
 }
@@ -79,7 +79,9 @@ export class CredentialSecrets<Material extends object> implements VouchedSecret
 
   replace(changes: Partial<Material>): void {
     const material = { ...this.#material, ...changes }
-    this.#loaded = this.#load(material)
+    const loaded = this.#load(material)
+    checkSameNode(this.#loaded.nodeKey, loaded.nodeKey)
+    this.#loaded = loaded
     this.#material = material
     this.#listeners.notify()
   }

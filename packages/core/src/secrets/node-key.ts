@@ -46,6 +46,16 @@ export function signWith(
   throw secretError('secrets', `the node's key was issued to ${names[0]}, and this node is ${names[1]}`)
 }
 
+/**
+ * A node keeps its name when its key is replaced: its PUs' records would find no signer once those of today have ended.
+ * @throws TriremeError `ERR_SECRET` where the new key was issued to another node.
+ */
+export function checkSameNode(now: NodeKey, next: NodeKey): void {
+  if (now.vouched.serverID === next.vouched.serverID) return
+  const names = [next, now].map(({ vouched }) => JSON.stringify(vouched.serverID))
+  throw secretError('replace', `the new key was issued to ${names[0]}, expected ${names[1]}, as before`)
+}
+
 /** The text's one block of this label, from its first to its last line of dashes. */
 export function readOneBlock(text: string, label: string, where: string): Uint8Array {
   if (typeof text !== 'string') throw secretError(where, `is of type ${typeof text}, expected PEM text`)

@@ -411,6 +411,9 @@ describe('rotation of pkiSecrets', () => {
       refusal(/certPEM: is issued by "CN=CA"/),
     )
     expect(() => secrets.replace({ keyPEM: hostB.keyPEM })).toThrow(refusal(/is not the key/))
+    expect(() => secrets.replace({ keyPEM: hostB.keyPEM, certPEM: hostB.certPEM })).toThrow(
+      refusal(/issued to "host-b", expected "host-a"/),
+    )
     expect(calls).toBe(0)
     expect(judge(secrets, secretsOf(hostB))).toMatchObject({ algorithm: 'ES256' })
   })

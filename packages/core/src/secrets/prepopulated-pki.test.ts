@@ -134,6 +134,9 @@ describe('prepopulatedPKISecrets', () => {
     secrets.replace({ caCertPEM: both })
     expect(judge(secrets, peer)).toEqual(GOOD)
     expect(() => secrets.replace({ caCertPEM: next.certPEM })).toThrow(refusal(/^pki-prepopulated: certPEM/))
+    expect(() => secrets.replace({ keyPEM: hostB.keyPEM, certPEM: hostB.certPEM })).toThrow(
+      refusal(/issued to "host-b", expected "host-a"/),
+    )
     expect(seen.calls).toBe(3)
   })
 

@@ -3,7 +3,7 @@ import type { PublicKeyAdder, RecordSigner, RecordUse, RecordVerifier } from '..
 import { ChangeListeners } from './change-listeners.js'
 import type { CheckedCredentials, GoodKey } from './checked-credentials.js'
 import type { LoadedSecrets, VouchedSecrets } from './credential-secrets.js'
-import { signWith } from './node-key.js'
+import { checkSameNode, signWith } from './node-key.js'
 import { pemBlocks } from './pem.js'
 import { loadPKI, type PKIMaterial, type PKISecretsOptions } from './pki.js'
 import { isFault, secretError } from './secret-fault.js'
@@ -81,7 +81,9 @@ class KnownHosts implements PrepopulatedPKISecrets {
 
   replace(changes: Partial<PKIMaterial>): void {
     const material = { ...this.#material, ...changes }
-    this.#loaded = loadPKI(this.mode, material, this.#now)
+    const loaded = loadPKI(this.mode, material, this.#now)
+    checkSameNode(this.#loaded.nodeKey, loaded.nodeKey)
+    this.#loaded = loaded
     this.#material = material
     this.#listeners.notify()
   }
