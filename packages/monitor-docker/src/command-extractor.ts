@@ -32,13 +32,20 @@ function ask({ command, timeoutMs = 5000 }: CommandExtractorOptions, input: stri
       reject(new KernelError({ op: `extractor ${program}`, errno, detail, cause }))
     // A group of its own, so that what the program has started ends with it.
     const child = spawn(program, args, { detached: true })
-    const kill = () => process.kill(-child.pid!, 'SIGKILL')
-    const timer = setTimeout(kill, timeoutMs)
+    let isStopped = false
+    const stop = () => {
+      isStopped = true
+      killGroup(child.pid!)
+      // What left the group may hold them open for as long as it likes.
+      child.stdout.destroy()
+      child.stderr.destroy()
+    }
+    const timer = setTimeout(stop, timeoutMs)
     let answer = ''
     let complaint = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       answer += chunk
-      if (answer.length > MAX_ANSWER_CHARACTERS) kill()
+      if (answer.length > MAX_ANSWER_CHARACTERS) stop()
     })
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       complaint = (complaint + chunk).slice(-1000)
@@ -49,14 +56,23 @@ function ask({ command, timeoutMs = 5000 }: CommandExtractorOptions, input: stri
     })
     child.on('close', (code, signal) => {
       clearTimeout(timer)
+      if (isStopped) return fail('SIGKILL', `no answer within ${timeoutMs} ms, or none that ends`)
       if (code === 0) return resolve(answer)
-      if (signal === 'SIGKILL') return fail(signal, `no answer within ${timeoutMs} ms, or none that ends`)
       fail(signal ?? `exit ${code}`, complaint.trim())
     })
     // A program that ends without reading tells so by its exit status.
     child.stdin.on('error', () => {})
     child.stdin.end(input)
   })
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch (error) {
+    // All of it has ended already.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 function parseAnswer(

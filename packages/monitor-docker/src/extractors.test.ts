@@ -87,7 +87,13 @@ describe('kubernetesExtractor', () => {
 
   it('makes no PU of the other containers of a pod', async () => {
     const labels = { ...pod, 'io.kubernetes.container.name': 'nginx' }
-    expect((await extract(kubernetesExtractor(), container(labels))).tags).toBeUndefined()
+    const joined = { HostConfig: { NetworkMode: `container:${ID}` } }
+    expect((await extract(kubernetesExtractor(), container(labels, joined))).tags).toBeUndefined()
+  })
+
+  it('frees no container whose image bears a pod’s labels', async () => {
+    const { own } = await extract(kubernetesExtractor(), container({ app: 'web', ...pod }))
+    expect(own).toContain('app=web')
   })
 
   it('takes containers without a pod by their labels', async () => {
@@ -107,6 +113,11 @@ describe('commandExtractor', () => {
   ])('reads tags as %s', async (_, answer) => {
     const { name, tags } = await extract(sh(`cat >/dev/null; echo '${answer}'`), container({}))
     expect({ name, tags }).toEqual({ name: 'n', tags: ['app=web', 'x=a=b'] })
+  })
+
+  it('does not wait for what a program that has ended leaves behind', async () => {
+    const leaving = sh('cat >/dev/null; setsid sleep 5 & echo "{}"', 300)
+    await expect(extract(leaving, container({}))).rejects.toThrow('no answer within 300 ms')
   })
 
   it('gives the program the inspection', async () => {

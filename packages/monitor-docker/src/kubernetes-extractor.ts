@@ -11,7 +11,7 @@ const INFRA_CONTAINER = 'POD'
 /**
  * A pod is one PU: its infra container, with the pod's labels, `io.kubernetes.pod.name` and `io.kubernetes.pod.namespace` as
  * tags, named `namespace/pod`. The pod's other containers live in its network namespace and are no PUs. Containers without
- * a pod: by their labels.
+ * a pod: by their labels, also where they only look like a pod's, since anybody may put kubelet's labels into an image.
  */
 export function kubernetesExtractor(): ContainerExtractor {
   const byLabels = labelExtractor()
@@ -19,7 +19,11 @@ export function kubernetesExtractor(): ContainerExtractor {
     const labels = container.Config.Labels
     const pod = labels[POD_NAME]
     if (pod === undefined) return byLabels(container, context)
-    if (labels[CONTAINER_NAME] !== INFRA_CONTAINER) return undefined
+    if (labels[CONTAINER_NAME] !== INFRA_CONTAINER) {
+      return container.HostConfig.NetworkMode.startsWith('container:')
+        ? undefined
+        : byLabels(container, context)
+    }
     const lasting = Object.entries(labels).filter(
       ([label]) =>
         label === POD_NAME ||
