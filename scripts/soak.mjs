@@ -1,8 +1,8 @@
 /**
- * `npm run soak [rotation | fuzz | packets]…`: the long forms of tests that continuous integration runs in short. Prints what machine it ran on
- * and the figures that the tests print; exits 0 only if all of them passed. `rotation` needs root and takes some minutes, `fuzz`
- * neither, but hours, and `packets` neither. `TRIREME_FUZZ_RUNS` is how many inputs each property gets, `TRIREME_FUZZ_CASES` how many
- * changed packets, overlays and records `packets` makes.
+ * `npm run soak [rotation | flood | fuzz | packets]…`: the long forms of tests that continuous integration runs in short. Prints what
+ * machine it ran on and the figures that the tests print; exits 0 only if all of them passed. `rotation` and `flood` need root, the
+ * other two do not; each takes minutes, `fuzz` hours. `TRIREME_FUZZ_RUNS` is how many inputs each property gets, `TRIREME_FUZZ_CASES`
+ * how many changed packets, overlays and records `packets` makes.
  */
 import { spawn } from 'node:child_process'
 import { arch, cpus, release, type } from 'node:os'
@@ -21,6 +21,11 @@ const PARTS = {
     files: ['kernel-tests/identity/rotation.test.ts'],
     env: { TRIREME_SOAK: '1' },
   },
+  flood: {
+    project: 'kernel',
+    files: ['kernel-tests/roads/flood.test.ts'],
+    env: { TRIREME_SOAK: '1' },
+  },
   fuzz: {
     project: 'unit',
     files: ['packages/tokens-binary', 'packages/tokens-jwt', 'packages/enforcer-nfq/src/packet'],
@@ -33,7 +38,7 @@ const PARTS = {
   },
 }
 /** A line of figures that a test prints begins so. */
-const FIGURES = /^(rotation|old keys|fuzz)\b.*: /
+const FIGURES = /^(rotation|old keys|flood|fuzz)\b.*: /
 
 const asked = process.argv.slice(2)
 const unknown = asked.filter(name => !Object.hasOwn(PARTS, name))
@@ -42,7 +47,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 const names = asked.length > 0 ? asked : Object.keys(PARTS)
-if (names.includes('rotation')) setUp()
+if (names.includes('rotation') || names.includes('flood')) setUp()
 
 const results = []
 for (const name of names) results.push({ name, ...(await run(PARTS[name])) })

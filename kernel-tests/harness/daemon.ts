@@ -26,6 +26,7 @@ export interface DaemonOptions {
 export interface DaemonStatus {
   readonly serverID: string
   readonly pus: readonly { readonly name: string; readonly pid?: number }[]
+  readonly counters: Readonly<Record<string, number>>
 }
 
 const SHARED_PSK = 'a shared secret of the kernel tests'
@@ -90,6 +91,13 @@ export class Daemon {
   /** Everything that it wrote to its standard error since it was made, over restarts. */
   get logs(): string {
     return this.#logs
+  }
+
+  /** Of the process that runs, or ran last. */
+  get pid(): number {
+    const { pid } = this.#process ?? {}
+    if (pid === undefined) throw new Error('the daemon was not started')
+    return pid
   }
 
   get isRunning(): boolean {

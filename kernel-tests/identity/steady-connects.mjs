@@ -1,7 +1,7 @@
 // Connects to an echo server at a steady rate until a line comes on its standard input. Usage: steady-connects.mjs ADDRESS PORT RATE
 // TIMEOUT_MS. Each connection sends a greeting, awaits it and closes. Prints "started", and at the end one JSON line:
-// { attempts, seconds, failures: { <errno, TIMEOUT, CLOSED or OTHER BYTES>: count }, slowestMs, late }; `late` counts those whose
-// first SYN was not the one that was answered (over 900 ms).
+// { attempts, seconds, failures: { <errno, TIMEOUT, CLOSED or OTHER BYTES>: count }, p50Ms, p99Ms, slowestMs, late }; `late` counts
+// those whose first SYN was not the one that was answered (over 900 ms).
 import { connect } from 'node:net'
 import process from 'node:process'
 
@@ -10,8 +10,9 @@ const greeting = 'are you there?'
 const TICK_MS = 10
 /** A machine that is behind lowers the rate: connections that pile up would be another test. */
 const MAX_OPEN = 60
-const result = { attempts: 0, seconds: 0, failures: {}, slowestMs: 0, late: 0 }
+const result = { attempts: 0, seconds: 0, failures: {}, late: 0 }
 const open = new Set()
+const times = []
 let isOver = false
 let skipped = 0
 const began = performance.now()
@@ -25,7 +26,7 @@ function attempt() {
     if (!open.delete(socket)) return
     clearTimeout(timer)
     const ms = performance.now() - start
-    result.slowestMs = Math.max(result.slowestMs, Math.round(ms))
+    times.push(ms)
     if (ms > 900) result.late++
     if (outcome !== 'echo') result.failures[outcome] = (result.failures[outcome] ?? 0) + 1
     socket.destroy()
@@ -48,8 +49,14 @@ const ticking = setInterval(() => {
 
 function finish() {
   if (open.size > 0) return
-  console.log(JSON.stringify(result))
+  times.sort((a, b) => a - b)
+  const [p50Ms, p99Ms, slowestMs] = [0.5, 0.99, 1].map(quantile)
+  console.log(JSON.stringify({ ...result, p50Ms, p99Ms, slowestMs }))
   process.exit(0)
+}
+
+function quantile(part) {
+  return Math.round(times[Math.ceil(part * times.length) - 1] ?? 0)
 }
 
 process.stdin.resume().on('data', () => {

@@ -44,7 +44,7 @@ export interface StatusReport {
   readonly tokens: string
   readonly authorization: 'mutual' | 'receiver'
   readonly pus: readonly PUStatus[]
-  /** Since the daemon started: flows by verdict and reason, and what the queue counts. */
+  /** Since the daemon started: flows by verdict and reason, signatures of peers' records that were checked, and what the queue counts. */
   readonly counters: Counters
   /** What needs somebody's attention, one sentence each. */
   readonly problems: readonly string[]
@@ -73,7 +73,7 @@ export function statusReport(sources: StatusSources): StatusReport {
     tokens,
     authorization,
     pus: trireme.puInfos().map(pu => puStatus(pu, countersOf(pu, enforcers))),
-    counters: { ...flows.counters(), ...queueCounters(enforcers) },
+    counters: { ...flows.counters(), ...enforcerCounters(enforcers) },
     problems: problems.list(),
   }
 }
@@ -83,10 +83,14 @@ function countersOf({ contextID }: PUInfo, enforcers: readonly NfqEnforcer[]): C
   return Object.assign({}, ...enforcers.map(enforcer => enforcer.counters(contextID)))
 }
 
-function queueCounters(enforcers: readonly NfqEnforcer[]): Counters {
+function enforcerCounters(enforcers: readonly NfqEnforcer[]): Counters {
   const total: Record<string, number> = {}
-  for (const [name, count] of enforcers.flatMap(enforcer => Object.entries(enforcer.stats().queue))) {
-    total[`queue ${name}`] = (total[`queue ${name}`] ?? 0) + count
+  const add = (name: string, count: number) => {
+    total[name] = (total[name] ?? 0) + count
+  }
+  for (const { queue, coldVerifications } of enforcers.map(enforcer => enforcer.stats())) {
+    add('signatures checked', coldVerifications)
+    for (const [name, count] of Object.entries(queue)) add(`queue ${name}`, count)
   }
   return total
 }
