@@ -62,7 +62,10 @@ describe('decisions of the kernel', { timeout: 120_000 }, () => {
       expect(refused.source).toMatchObject({ id: '', ip: peer })
       expect(refused.destination.id).not.toBe('')
       const { pus } = await net.daemon.status()
-      expect(pus[0]).toMatchObject({ counters: { 'drop.policy': 1, rejected: 1 } })
+      expect(pus[0]).toMatchObject({
+        counters: { 'drop.policy': 1, rejected: 1 },
+        queue: { waiting: 0, dropped: 0 },
+      })
     },
   )
 })

@@ -6,7 +6,7 @@ import {
   type PUKind,
   type Trireme,
 } from '@trireme/core'
-import type { NfqEnforcer } from '@trireme/enforcer-nfq'
+import type { KernelQueue, NfqEnforcer } from '@trireme/enforcer-nfq'
 import type { SecretsInUse } from './auth/secrets-in-use.js'
 import type { Config } from './config.js'
 import type { FlowLog } from './flow-log.js'
@@ -28,6 +28,8 @@ export interface PUStatus {
   readonly ports: readonly string[]
   readonly mode: EnforcementMode | 'allow-all'
   readonly counters: Counters
+  /** The kernel's queue of its packets; absent where the kernel cannot be asked. */
+  readonly queue?: KernelQueue
 }
 
 /** What `trireme status --json` shows of a ready daemon. */
@@ -64,6 +66,7 @@ export interface StatusSources {
 export function statusReport(sources: StatusSources): StatusReport {
   const { config, auth, trireme, enforcers, flows, problems } = sources
   const { serverID, tokens, authorization } = config
+  const queues = enforcers.map(enforcer => enforcer.kernelQueues())
   return {
     serverID,
     version: VERSION,
@@ -72,7 +75,9 @@ export function statusReport(sources: StatusSources): StatusReport {
     accepts: auth.current.accepts,
     tokens,
     authorization,
-    pus: trireme.puInfos().map(pu => puStatus(pu, countersOf(pu, enforcers))),
+    pus: trireme
+      .puInfos()
+      .map(pu => ({ ...puStatus(pu, countersOf(pu, enforcers)), ...queueOf(pu, queues) })),
     counters: { ...flows.counters(), ...enforcerCounters(enforcers) },
     problems: problems.list(),
   }
@@ -81,6 +86,14 @@ export function statusReport(sources: StatusSources): StatusReport {
 /** Only one of the enforcers knows the PU. */
 function countersOf({ contextID }: PUInfo, enforcers: readonly NfqEnforcer[]): Counters {
   return Object.assign({}, ...enforcers.map(enforcer => enforcer.counters(contextID)))
+}
+
+function queueOf(
+  { contextID }: PUInfo,
+  queues: readonly ReadonlyMap<string, KernelQueue>[],
+): Pick<PUStatus, 'queue'> {
+  const queue = queues.map(each => each.get(contextID)).find(each => each !== undefined)
+  return queue ? { queue } : {}
 }
 
 function enforcerCounters(enforcers: readonly NfqEnforcer[]): Counters {

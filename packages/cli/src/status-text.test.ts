@@ -48,15 +48,22 @@ it('shows PUs in columns, and problems', () => {
     problems: ['PU x: lost\nits way'],
     pus: [
       { ...pu, name: 'web', pid: 42, tags: ['app=web', 'env=prod'], ports: ['80', '8000-8100'] },
-      { ...pu, name: 'a-long-name', tags: [], ports: [], counters: { accepted: 3 } },
+      {
+        ...pu,
+        name: 'a-long-name',
+        tags: [],
+        ports: [],
+        queue: { waiting: 1, dropped: 0 },
+        counters: { accepted: 3 },
+      },
     ],
   })
   expect(text.split('\n').slice(2)).toEqual([
     'problem: PU x: lost\\u{a}its way',
     'flows: accept 3',
-    'ID            NAME         KIND           PID  MODE     TAGS              PORTS         COUNTERS',
-    'abcdef012345  web          linux-process  42   enforce  app=web env=prod  80 8000-8100  -',
-    'abcdef012345  a-long-name  linux-process  -    enforce  -                 -             accepted 3',
+    'ID            NAME         KIND           PID  MODE     TAGS              PORTS         QUEUE                 COUNTERS',
+    'abcdef012345  web          linux-process  42   enforce  app=web env=prod  80 8000-8100  -                     -',
+    'abcdef012345  a-long-name  linux-process  -    enforce  -                 -             1 waiting, 0 dropped  accepted 3',
     '',
   ])
 })

@@ -3,7 +3,7 @@ import { describeAuth } from './auth/describe-auth.js'
 import { printable } from './printable.js'
 import type { PUStatus, StatusReport } from './status-report.js'
 
-const HEADINGS = ['ID', 'NAME', 'KIND', 'PID', 'MODE', 'TAGS', 'PORTS', 'COUNTERS']
+const HEADINGS = ['ID', 'NAME', 'KIND', 'PID', 'MODE', 'TAGS', 'PORTS', 'QUEUE', 'COUNTERS']
 
 /** A status report for people. */
 export function statusText(report: StatusReport): string {
@@ -27,7 +27,7 @@ function warnings({ mode, accepts }: StatusReport): readonly string[] {
 }
 
 function cells(pu: PUStatus): readonly string[] {
-  const { id, name, kind, pid, mode, tags, ports, counters } = pu
+  const { id, name, kind, pid, mode, tags, ports, queue, counters } = pu
   return [
     id,
     name,
@@ -36,6 +36,7 @@ function cells(pu: PUStatus): readonly string[] {
     mode,
     tags.filter(tag => !isReservedTagKey(tag)).join(' ') || '-',
     ports.join(' ') || '-',
+    queue ? `${queue.waiting} waiting, ${queue.dropped} dropped` : '-',
     countersText(counters) || '-',
   ]
 }

@@ -24,6 +24,7 @@ const DROP_REASONS = {
   state: true,
   'mid-stream': true,
   'stripped-or-unenforced': true,
+  processor: true,
   overload: true,
   timeout: true,
   context: true,

@@ -1,3 +1,5 @@
+export type { KernelQueue } from './kernel-queues.js'
+export type { ConnectedSocket } from './netlink/sock-diag.js'
 export {
   type NfqEnforcer,
   type NfqEnforcerComponents,

@@ -22,6 +22,7 @@ import { Adoption, socketsOf } from './adoption.js'
 import { Counters } from './datapath/counters.js'
 import { PUContext } from './datapath/pu-context.js'
 import { Reporter } from './datapath/reporter.js'
+import { type KernelQueue, kernelQueue, readKernelQueues } from './kernel-queues.js'
 import { LiveNetworks } from './live-networks.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
 import { type ConnectedSocket, readConnectedSockets } from './netlink/sock-diag.js'
@@ -85,6 +86,11 @@ export interface NfqEnforcerStats {
 export interface NfqEnforcer extends Enforcer {
   updateSecrets(suites: readonly SecretSuite[]): Promise<void>
   stats(): NfqEnforcerStats
+  /**
+   * What the kernel says of the PUs' queues now, by context ID. Left out is a PU in a namespace in which its first process no longer
+   * runs.
+   */
+  kernelQueues(): ReadonlyMap<string, KernelQueue>
 }
 
 /** Decides on packets from NFQUEUE. */
@@ -223,6 +229,18 @@ class Enforcing implements NfqEnforcer {
     const counters = sums(datapaths.map(datapath => datapath.counters.snapshot()))
     const queue = sums(datapaths.map(datapath => datapath.stats()))
     return { ...this.#handshakes.stats(), counters, queue }
+  }
+
+  kernelQueues(): ReadonlyMap<string, KernelQueue> {
+    const own = this.#ownDatapath ? readKernelQueues(undefined, undefined) : undefined
+    const queues = new Map<string, KernelQueue>()
+    for (const [contextID, { datapath, queueNumber }] of this.#enforced) {
+      const { isolation, pid } = datapath.pu(contextID)?.pu.runtime ?? {}
+      const all = isolation?.by === 'netns' ? readKernelQueues(isolation.path, pid) : own
+      const line = all?.find(({ queue }) => queue === queueNumber)
+      if (line) queues.set(contextID, kernelQueue(line))
+    }
+    return queues
   }
 
   /** Where a new PU's packets are read: a number of its own in this namespace, or a namespace of its own. */

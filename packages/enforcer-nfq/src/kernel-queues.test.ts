@@ -1,0 +1,17 @@
+import process from 'node:process'
+import { describe, expect, it } from 'vitest'
+import { kernelQueue, readKernelQueues } from './kernel-queues.js'
+import { readQueueStatistics } from './netlink/queue-statistics.js'
+
+describe('the kernel’s queues', () => {
+  it('tell what waits, and what was dropped for either reason', () => {
+    const [line] = readQueueStatistics(' 4097  12345     3 2 65531     4     5      100  1\n')
+    expect(kernelQueue(line!)).toEqual({ waiting: 3, dropped: 9 })
+  })
+
+  it('are not asked about through a process that is elsewhere, or none', () => {
+    expect(readKernelQueues('/proc/self/ns/uts', process.pid)).toBeUndefined()
+    expect(readKernelQueues('/proc/self/ns/net', undefined)).toBeUndefined()
+    expect(readKernelQueues('/no/such/namespace', process.pid)).toBeUndefined()
+  })
+})
