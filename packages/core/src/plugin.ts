@@ -184,7 +184,7 @@ export interface VerifiedRecord extends RecordClaims {
  * Either method may answer with a promise; verified records are cached, so that costs one held packet per record.
  */
 export interface TokenEngine {
-  /** `binary`, `jwt` or a name of the author's. */
+  /** `binary`, `jwt` or a name of the author's, of printable ASCII without spaces. */
   readonly encoding: string
   /** The encoding's number in the overlay header, 1 to 15; 8 and above are free for other authors. */
   readonly encodingCode: number

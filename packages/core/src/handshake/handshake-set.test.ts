@@ -55,6 +55,12 @@ describe('the suites of a node', () => {
     expect(newSet(nothing).sending.suite.modeCode).toBe(15)
   })
 
+  it.each(['', 'a\0b', 'jwt ', 'é'])('are refused where the encoding is named %j', encoding => {
+    expect(() => newSet(suite(1, { encoding }))).toThrow(
+      expect.objectContaining({ code: 'ERR_TOKEN_ENGINE' }),
+    )
+  })
+
   it('are refused where the key is not this node’s', () => {
     const { secrets, tokenEngine } = suite(1)
     const stranger = { ...secrets, signer: () => expect.fail('issued to "host-b"') }

@@ -1,6 +1,6 @@
 import { TriremeError } from '../errors.js'
 import { KeyedQueue } from '../keyed-queue.js'
-import type { SecretSuite } from '../plugin.js'
+import type { SecretSuite, TokenEngine } from '../plugin.js'
 import { Handshake, type HandshakeOptions } from './handshake.js'
 import { NULL_MODE_CODE, type Suite, suiteByte, suiteByteOf } from './overlay.js'
 import type { OwnRecord, RecordSubject } from './record-issuer.js'
@@ -183,6 +183,7 @@ function newHandshakes(
 ): ReadonlyMap<number, Handshake> {
   const handshakes = new Map<number, Handshake>()
   for (const { secrets, tokenEngine } of suites) {
+    checkName(tokenEngine)
     // Refuses a key that was issued to another node before anybody waits for a record.
     secrets.signer({ issuer: options.serverID, encoding: tokenEngine.encoding })
     const handshake = new Handshake({ ...options, secrets, engine: tokenEngine })
@@ -199,6 +200,16 @@ function newHandshakes(
   // Whoever accepts null accepts anybody under any name, and the others would protect nothing.
   if (hasNull && handshakes.size > 1) throw refused('null beside another, expected null alone or not at all')
   return handshakes
+}
+
+/** Keys are derived from the name, with a NUL behind it (`secrets/psk.ts`): with one inside, two names might share a key. */
+function checkName({ encoding }: TokenEngine): void {
+  if (/^[\x21-\x7e]+$/.test(encoding)) return
+  const name = JSON.stringify(encoding)
+  throw new TriremeError(
+    'ERR_TOKEN_ENGINE',
+    `encoding ${name}: expected a name of printable ASCII without spaces`,
+  )
 }
 
 function prepareAll(
