@@ -6,6 +6,7 @@ tcp ADDRESS PORT [MARK [SOURCE_PORT]]
 hold ADDRESS PORT               connects, prints "connected", then sends one byte for every line on stdin
 stream ADDRESS PORT             prints "started", sends numbers and expects each back in order until a line on stdin; then how many
 udp ADDRESS PORT [SOURCE_PORT]  sends a datagram, expects it back
+dns ADDRESS ROUNDS              asks for A and AAAA at once from one socket, ROUNDS times: how long the slowest took, or "timeout"
 ping ADDRESS                    sends an ICMP echo request from a raw socket, expects the reply
 segment SOURCE ADDRESS PORT     sends a mid-stream segment with data from a raw socket, source port 40001
 option-syn SOURCE ADDRESS PORT  sends a SYN with TCP option kind 254 from a raw socket
@@ -139,6 +140,30 @@ def udp(address, port, source_port="0"):
     outcome(ask)
 
 
+def dns(address, rounds):
+    def query(number, kind):
+        name = b"".join(bytes([len(part)]) + part for part in (b"name", b"test"))
+        return struct.pack("!HHHHHH", number, 0x100, 1, 0, 0, 0) + name + b"\0" + struct.pack("!HH", kind, 1)
+
+    def ask():
+        slowest = 0
+        for number in range(int(rounds)):
+            client = socket.socket(family_of(address), socket.SOCK_DGRAM)
+            client.settimeout(5)
+            client.connect((address, 53))
+            began = time.monotonic()
+            queries = [query(number * 2, 1), query(number * 2 + 1, 28)]
+            for each in queries:
+                client.send(each)
+            if {client.recv(512) for _ in queries} != set(queries):
+                return "wrong"
+            slowest = max(slowest, round((time.monotonic() - began) * 1000))
+            client.close()
+        return slowest
+
+    outcome(ask)
+
+
 def ping(address):
     is_v6 = ":" in address
     kind, protocol = (128, socket.IPPROTO_ICMPV6) if is_v6 else (8, socket.IPPROTO_ICMP)
@@ -240,6 +265,7 @@ COMMANDS = {
     "stream": stream,
     "segment": segment,
     "udp": udp,
+    "dns": dns,
     "ping": ping,
     "option-syn": option_syn,
     "queue": queue,

@@ -24,6 +24,7 @@ function newEnforcer(
 ): NfqEnforcer {
   return nfqEnforcer({
     readSockets: () => [],
+    nameServersOf: () => [],
     openQueue: queueOptions => {
       const queue = openInMemoryPacketQueue(queueOptions)
       queues.push(queue)
@@ -108,6 +109,7 @@ describe('start and stop', () => {
     let isRefused = true
     const failing = newEnforcer({
       readSockets: () => [],
+      nameServersOf: () => [],
       openQueue: options => {
         if (isRefused) throw refusal
         return openInMemoryPacketQueue(options)
@@ -211,6 +213,15 @@ describe('enforce', () => {
   })
 })
 
+it('warns where a policy cuts a PU off from its name servers', async () => {
+  enforcer = newEnforcer({ nameServersOf: () => ['192.0.2.53'] })
+  await enforcer.start()
+  const { warnings } = await enforcer.enforce(pu('a'))
+  expect(warnings).toEqual([
+    'the PU cannot resolve names: no rule over addresses lets it send UDP to port 53 of 192.0.2.53',
+  ])
+})
+
 describe('PUs with a network namespace of their own', () => {
   const inNamespace = (contextID: string) => {
     const runtime = testRuntime({ isolation: { by: 'netns', path: `/proc/self/fd/${contextID}` } })
@@ -239,6 +250,7 @@ describe('PUs with a network namespace of their own', () => {
     const failing = newEnforcer({
       namespaces: 'per-pu',
       readSockets: () => [],
+      nameServersOf: () => [],
       openQueue: options => {
         const queue = openInMemoryPacketQueue(options)
         queue.bind(4097)

@@ -10,6 +10,7 @@ import {
   type Networks,
   type PacketProcessor,
   type PUInfo,
+  type PURuntime,
   prefixWarnings,
   QUEUE_BLOCK_COUNT,
   QUEUE_BLOCK_SIZE,
@@ -27,6 +28,7 @@ import { LiveNetworks } from './live-networks.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
 import { type ConnectedSocket, readConnectedSockets } from './netlink/sock-diag.js'
 import type { PacketQueue, PacketQueueOptions } from './queue.js'
+import { readNameServers, resolverWarnings } from './resolver-warnings.js'
 
 const RENEWAL_CHECK_MS = 5000
 const SWEEP_MS = 5000
@@ -59,6 +61,8 @@ export interface NfqEnforcerOptions {
   readonly openQueue?: (options: PacketQueueOptions) => PacketQueue
   /** Tells the connections of a network namespace; the kernel by default. */
   readonly readSockets?: (netns: string | undefined) => readonly ConnectedSocket[]
+  /** Tells the addresses of a PU's name servers; by default its resolv.conf does. */
+  readonly nameServersOf?: (runtime: PURuntime) => readonly string[]
 }
 
 export interface NfqEnforcerComponents {
@@ -107,6 +111,7 @@ class Enforcing implements NfqEnforcer {
   readonly #options: NfqEnforcerOptions
   readonly #now: () => number
   readonly #onError: (error: unknown) => void
+  readonly #networks: Networks
   readonly #processor: PacketProcessor | undefined
   readonly #handshakes: HandshakeSet
   readonly #reporter: Reporter
@@ -121,6 +126,7 @@ class Enforcing implements NfqEnforcer {
     const { serverID, tokenEngine, secrets, accepted = [], collector, networks } = components
     this.#options = options
     this.#processor = components.processor
+    this.#networks = networks
     this.#now = options.now ?? Date.now
     this.#onError = options.onError ?? (() => {})
     this.#triremeNetworks = new LiveNetworks(networks.trireme)
@@ -176,9 +182,12 @@ class Enforcing implements NfqEnforcer {
     }
   }
 
-  #warnings({ policy }: PUInfo): Pick<Enforcement, 'warnings'> {
-    if (!this.#handshakes.shortensTags) return {}
-    const warnings = prefixWarnings(policy, this.#options.authorization ?? 'mutual')
+  #warnings(pu: PUInfo): Pick<Enforcement, 'warnings'> {
+    const { authorization = 'mutual', nameServersOf = readNameServers } = this.#options
+    const warnings = [
+      ...(this.#handshakes.shortensTags ? prefixWarnings(pu.policy, authorization) : []),
+      ...resolverWarnings(pu, this.#networks, nameServersOf(pu.runtime)),
+    ]
     return warnings.length > 0 ? { warnings } : {}
   }
 

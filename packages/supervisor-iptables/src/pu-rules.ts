@@ -2,7 +2,7 @@ import type { Enforcement, FilterQueue } from '@trireme/core'
 import { addressRules, answerRules, icmp, type PUContext, type PUSide } from './address-rules.js'
 import { networkMatches } from './address-sets.js'
 import { puChainNames, puHash } from './chain-names.js'
-import { DIRECTIONS } from './direction.js'
+import { DIRECTIONS, type Direction } from './direction.js'
 import type { Family } from './family.js'
 import {
   HAS_NO_OVERLAY_OPTION,
@@ -29,7 +29,7 @@ export function puChains(supervised: SupervisedPU, context: PUContext): Readonly
   const [side] = sides as [PUSide]
   return new Map([
     ...sides.flatMap((side): [string, readonly Rule[]][] => [
-      [chains[side.direction], mainRules(side, queueNumber)],
+      [chains[side.direction], mainRules(side, supervised)],
       [synChain(side), synRules(side, queueNumber)],
       [side.direction === 'in' ? chains.answerIn : chains.answerOut, answerRules(side)],
       [side.direction === 'in' ? chains.denyIn : chains.denyOut, denyingRules(side, queueNumber)],
@@ -62,18 +62,27 @@ function alwaysRules(family: Family, logInvalid: readonly Rule[] = []): readonly
   ]
 }
 
-function mainRules(side: PUSide, queueNumber: number): readonly Rule[] {
+function mainRules(side: PUSide, { pu, enforcement: { queueNumber } }: SupervisedPU): readonly Rule[] {
   const { chains, direction, context } = side
   const invalid = logTo(context.filterQueue, { queueNumber, outcome: 'drop.state' })
   return [
     ...alwaysRules(context.family, [rule`-m conntrack --ctstate INVALID ${invalid}`]),
     rule`${OPENING_SYN} -g ${synChain(side)}`,
     rule`-p tcp -g ${chains.midStream}`,
-    // On loopback the PU's own flows are not marked on their way out (see the ACL chain): this is what answers them.
-    ...(direction === 'in' ? [rule`-i lo -m conntrack --ctdir REPLY -j RETURN`] : []),
+    ...loopbackRules(direction, pu.runtime.isolation.by === 'netns'),
     rule`-m conntrack --ctdir REPLY -g ${direction === 'in' ? chains.answerIn : chains.answerOut}`,
     ...addressRules(side, 'other'),
   ]
+}
+
+/**
+ * On loopback the PU's own flows are not marked on their way out (see the ACL chain), so answers to them pass by their direction. Where
+ * the loopback is the PU's own, what is on it was let out by the same PU's rules, or answers that.
+ */
+function loopbackRules(direction: Direction, isOwn: boolean): readonly Rule[] {
+  const answer = rule`-m conntrack --ctdir REPLY -j RETURN`
+  if (!isOwn) return direction === 'in' ? [rule`-i lo ${answer}`] : []
+  return direction === 'in' ? [rule`-i lo -j RETURN`] : [rule`-o lo ${answer}`]
 }
 
 function synRules(side: PUSide, queueNumber: number): readonly Rule[] {

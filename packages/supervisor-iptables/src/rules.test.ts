@@ -159,6 +159,13 @@ describe('the rules', () => {
     ])
   })
 
+  it('let a PU that owns its loopback speak to itself by the rules of its own way out', () => {
+    const isolation = { by: 'netns', path: '/run/netns/x' } as const
+    const own = { ...input, pus: [supervised('web', {}, { isolation })] }
+    expect(puChain('in', own)).toContain('-i lo -j RETURN')
+    expect(puChain('out', own)).toContain('-o lo -m conntrack --ctdir REPLY -j RETURN')
+  })
+
   it('are the same in IPv6, where neighbour discovery passes too', () => {
     expect(puChain('out', input, 'IPv6').slice(0, 8)).toEqual([
       '-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j RETURN',
