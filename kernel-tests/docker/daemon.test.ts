@@ -20,6 +20,7 @@ let daemon: Daemon
 let rulesBefore: string
 let web: string
 let address: string
+let echo: string
 
 beforeAll(async () => {
   const namespace = teardown.own(await NetworkNamespace.make('daemon'))
@@ -28,6 +29,10 @@ beforeAll(async () => {
   const monitors = { docker: { engine: engine.address } }
   rulesBefore = await rulesSnapshot(namespace)
   web = await engine.run(['--name', 'web', '-l', 'app=web'], ...WEB)
+  await engine.run(['--name', 'echo', '-l', 'app=echo'], 'nc', '-ll', '-p', '7', '-e', 'cat')
+  echo = await engine.inspect('echo', '{{.NetworkSettings.IPAddress}}')
+  await engine.run(['--name', 'early', '-l', 'app=stranger'], ...ticking())
+  await eventually('it is connected', async () => (await engine.mustDocker('logs', 'early')).includes('tick'))
   daemon = teardown.own(await Daemon.start(host, { policy: POLICY, config: { monitors } }))
   address = await engine.inspect(web, '{{.NetworkSettings.IPAddress}}')
 })
@@ -46,6 +51,15 @@ async function ask(container: string): Promise<string> {
   return (await engine.docker('exec', container, ...argv)).stdout.trim()
 }
 
+/** Talks over one connection, as long as there is an answer. */
+function ticking(): readonly string[] {
+  return ['sh', '-c', `while echo tick; do sleep 0.1; done | nc ${echo} 7`]
+}
+
+async function ticks(container: string): Promise<number> {
+  return (await engine.mustDocker('logs', container)).split('tick').length
+}
+
 /** The rules in a container's network namespace. */
 async function rulesIn(container: string): Promise<string> {
   const saved = ['nsenter', `--net=/proc/${await engine.pidOf(container)}/ns/net`, 'iptables-save']
@@ -61,15 +75,44 @@ describe('a daemon for containers', () => {
     await daemon.flowLike(({ verdict, reason }) => verdict === 'reject' && reason === 'policy')
   })
 
+  it('lets connections go on that were there before it', async () => {
+    const before = await ticks('early')
+    await eventually('it goes on', async () => (await ticks('early')) > before + 3)
+    await daemon.flowLike(({ reason }) => reason === 'adopted')
+  })
+
+  it('ends connections that a container opened before its rules were there', async () => {
+    await engine.run(['--name', 'late', '-l', 'app=stranger'], ...ticking())
+    await eventually(
+      'it is cut off',
+      async () => (await engine.inspect('late', '{{.State.Running}}')) === 'false',
+    )
+  })
+
   it('leaves the rules of the host as they were', async () => {
     expect(await rulesSnapshot(engine.namespace)).toBe(rulesBefore)
+  })
+
+  it('has rules on the host as long as a container lives in its network', async () => {
+    const flags = ['--name', 'on-host', '-l', 'app=client', '--network', 'host']
+    await engine.run(flags, 'sleep', '600')
+    await eventually('it is enforced', async () =>
+      (await daemon.status()).pus.some(({ name }) => name === 'on-host'),
+    )
+    expect(await rulesSnapshot(engine.namespace)).toContain('TRI-')
+    expect(await ask('on-host')).toBe('I am web')
+    await engine.mustDocker('rm', '-f', 'on-host')
+    await eventually(
+      'the rules are gone',
+      async () => (await rulesSnapshot(engine.namespace)) === rulesBefore,
+    )
   })
 
   it('runs no command, and says why', async () => {
     const argv = [TRIREME, 'run', '--socket', daemon.socket, '--', 'true']
     const { code, stderr } = await engine.namespace.run(argv, { env: daemon.env })
     expect(code).toBe(125)
-    expect(stderr).toContain('monitors: { linux: {} }')
+    expect(stderr).toContain('type linux-process')
   })
 
   it('may be gone for a while: nothing new passes, and then it does again', async () => {
@@ -94,5 +137,20 @@ describe('a daemon for containers', () => {
     expect(await rulesIn('web')).toContain('TRI-')
     expect(await daemon.uninstall()).toMatchObject({ code: 0, stderr: '' })
     expect(await rulesIn('web')).not.toContain('TRI-')
+  })
+})
+
+describe('a daemon for containers and processes', () => {
+  it('lets a process in by its identity', async () => {
+    await daemon.writeConfig({ monitors: { linux: {}, docker: { engine: engine.address } } })
+    await daemon.start()
+    const run = async (app: string) => {
+      const argv = [TRIREME, 'run', '--socket', daemon.socket, '--label', `app=${app}`, '--']
+      const nc = ['busybox', 'nc', '-w', '3', address, String(PORT)]
+      return (await engine.namespace.run([...argv, ...nc], { env: daemon.env })).stdout.trim()
+    }
+    expect(await run('client')).toBe('I am web')
+    expect(await run('stranger')).toBe('')
+    expect(await ask('client')).toBe('I am web')
   })
 })

@@ -36,6 +36,8 @@ export interface PURuntime {
   /** Addresses by which peers may dial the PU beside those of its network namespace: virtual and published ones. */
   readonly aliases?: readonly string[]
   readonly isolation: Isolation
+  /** Whether it began just before it was reported: what it connected to in that moment is no connection to adopt. Default false. */
+  readonly isNew?: boolean
   /** Facts for the resolver that no part of Trireme reads. */
   readonly options?: Readonly<Record<string, string>>
 }

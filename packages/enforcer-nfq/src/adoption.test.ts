@@ -36,18 +36,20 @@ describe('adoption', () => {
   const leaving = () => segment('10.0.0.1', 8080, '10.0.0.2', 40_000)
   const arriving = () => segment('10.0.0.2', 40_000, '10.0.0.1', 8080)
 
-  it('takes each connection once, from either side', () => {
+  it('takes each connection once, from either side, with the segments that were in flight', () => {
     const adoption = new Adoption([socket()])
-    expect(adoption.take(leaving(), 'app')).toBe(true)
-    expect(adoption.take(leaving(), 'app')).toBe(false)
-    expect(new Adoption([socket()]).take(arriving(), 'net')).toBe(true)
+    expect(adoption.take(leaving(), 'app', 5000)).toBe('first')
+    expect(adoption.take(leaving(), 'app', 5000)).toBe('more')
+    expect(adoption.take(arriving(), 'net', 5999)).toBe('more')
+    expect(adoption.take(leaving(), 'app', 6000)).toBeUndefined()
+    expect(new Adoption([socket()]).take(arriving(), 'net', 0)).toBe('first')
   })
 
   it('takes no other: another port, or a packet that goes the wrong way', () => {
     const adoption = new Adoption([socket()])
-    expect(adoption.take(segment('10.0.0.2', 40_001, '10.0.0.1', 8080), 'net')).toBe(false)
-    expect(adoption.take(arriving(), 'app')).toBe(false)
-    expect(adoption.take(leaving(), 'net')).toBe(false)
+    expect(adoption.take(segment('10.0.0.2', 40_001, '10.0.0.1', 8080), 'net', 0)).toBeUndefined()
+    expect(adoption.take(arriving(), 'app', 0)).toBeUndefined()
+    expect(adoption.take(leaving(), 'net', 0)).toBeUndefined()
     expect(adoption.size).toBe(1)
   })
 
@@ -55,8 +57,9 @@ describe('adoption', () => {
     const other = { localAddress: socket().peerAddress, localPort: 40_000 }
     const back = { ...other, peerAddress: socket().localAddress, peerPort: 8080 }
     const adoption = new Adoption([socket(), socket(back)])
-    expect(adoption.take(leaving(), 'app')).toBe(true)
+    expect(adoption.take(leaving(), 'app', 0)).toBe('first')
     expect(adoption.size).toBe(0)
+    expect(adoption.take(arriving(), 'app', 1)).toBe('more')
   })
 })
 

@@ -3,12 +3,17 @@ import { cgroupIDs } from './cgroup-ids.js'
 import type { ConnectedSocket } from './netlink/sock-diag.js'
 import type { TcpPacket } from './packet/tcp-packet.js'
 
+/** For so long after the first, segments may still come that were queued before the kernel knew of its verdict. */
+const IN_FLIGHT_MS = 1000
+
 /**
- * The connections that a PU had before it was enforced. Each is adopted once, by the first of its packets that shows up; whatever
- * else comes mid-stream belongs to nobody.
+ * The connections that a PU had before it was enforced. Each is adopted once, by the first of its packets that shows up, and those
+ * that were queued together with it; whatever else comes mid-stream belongs to nobody.
  */
 export class Adoption {
   readonly #tuples: Set<string>
+  /** When each was adopted. */
+  readonly #adopted = new Map<string, number>()
 
   constructor(sockets: readonly ConnectedSocket[]) {
     this.#tuples = new Set(sockets.map(tupleOf))
@@ -19,13 +24,18 @@ export class Adoption {
     return this.#tuples.size
   }
 
-  /** Whether the segment belongs to a connection that waits; it does not wait any longer. */
-  take(packet: TcpPacket, side: 'app' | 'net'): boolean {
+  /** Whether the segment is the `first` of a connection that waits, one `more` of those in flight with it, or none of ours. */
+  take(packet: TcpPacket, side: 'app' | 'net', nowMs: number): 'first' | 'more' | undefined {
     const [own, peers] = [packet.flowKey(), packet.reverseFlowKey()]
-    const isKnown = this.#tuples.delete(side === 'app' ? own : peers)
-    // Where both ends are in the namespace, both sockets are here, and they are one connection.
-    if (isKnown) this.#tuples.delete(side === 'app' ? peers : own)
-    return isKnown
+    const [tuple, opposite] = side === 'app' ? [own, peers] : [peers, own]
+    if (this.#tuples.delete(tuple)) {
+      // Where both ends are in the namespace, both sockets are here, and they are one connection.
+      const isShared = this.#tuples.delete(opposite)
+      for (const each of isShared ? [tuple, opposite] : [tuple]) this.#adopted.set(each, nowMs)
+      return 'first'
+    }
+    const adoptedAt = this.#adopted.get(tuple)
+    return adoptedAt !== undefined && Math.abs(nowMs - adoptedAt) < IN_FLIGHT_MS ? 'more' : undefined
   }
 }
 

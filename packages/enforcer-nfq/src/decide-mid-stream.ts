@@ -13,7 +13,9 @@ export function decideMidStream(path: Path, pu: PUContext, arrival: Arrival, ado
   const role = side === 'app' ? 'client' : 'server'
   const report = { pu, role, key: packet.flowKey() } as const
   if (packet.hasOverlayOption || packet.hasSyn) return drop('state')
-  if (adoption.take(packet, side)) {
+  const taken = adoption.take(packet, side, path.now())
+  if (taken === 'more') return setState('acl', 0)
+  if (taken === 'first') {
     const decision = { verdict: 'accept', reason: 'adopted', rule: '', observed: false } as const
     path.reporter.report({ ...report, decision })
     return setState('acl', 0)

@@ -122,6 +122,21 @@ describe('start and stop', () => {
     await failing.stop()
   })
 
+  it('looks for connections to adopt where a PU has run before, and nowhere else', async () => {
+    const looked: (string | undefined)[] = []
+    enforcer = newEnforcer({
+      readSockets: netns => {
+        looked.push(netns)
+        return []
+      },
+    })
+    await enforcer.start()
+    await enforcer.enforce({ ...pu('new'), runtime: testRuntime({ isNew: true }) })
+    expect(looked).toEqual([])
+    await enforcer.enforce(pu('old'))
+    expect(looked).toEqual([undefined])
+  })
+
   it('does not enforce before it is started', async () => {
     await expect(enforcer.enforce(pu('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
   })

@@ -195,7 +195,8 @@ class Enforcing implements NfqEnforcer {
     const { adopt = 'keep' } = this.#options
     const isFirst = !this.#enforced.has(context.contextID)
     try {
-      const adoption = isFirst && adopt === 'keep' ? this.#snapshot(context.pu) : undefined
+      const mayAdopt = isFirst && adopt === 'keep' && context.pu.runtime.isNew !== true
+      const adoption = mayAdopt ? this.#snapshot(context.pu) : undefined
       datapath.setPU(queueNumber, context)
       if (adoption) datapath.setAdoption(queueNumber, adoption)
     } catch (error) {

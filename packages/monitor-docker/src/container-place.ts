@@ -23,6 +23,8 @@ const FIND_PROCESS = 'find container process'
 export interface RunningContainer {
   readonly container: ContainerInspection
   readonly pid: number
+  /** Whether it has only just begun; false where it ran before we looked. */
+  readonly isNew: boolean
 }
 
 /**
@@ -31,7 +33,7 @@ export interface RunningContainer {
  * offers nothing to tell a container in the host's network apart.
  */
 export async function locateContainer(
-  { container, pid }: RunningContainer,
+  { container, pid }: Pick<RunningContainer, 'container' | 'pid'>,
   processes: Processes,
 ): Promise<ContainerPlace> {
   const { Id: id, HostConfig } = container

@@ -59,6 +59,7 @@ export class ContainerUnit {
   #enforced: Enforced | undefined
   #joined: { readonly identity: ProcessIdentity; readonly namespaceID: bigint } | undefined
   readonly #refusedLabels = new Set<string>()
+  #isNew = false
   isPaused = false
 
   constructor(containerID: string, surroundings: UnitSurroundings) {
@@ -134,6 +135,7 @@ export class ContainerUnit {
     }
     await refusing(true, () => this.stop())
     const place = await refusing(false, () => locateContainer(running, this.#surroundings.processes))
+    this.#isNew = running.isNew
     if (place.kind === 'joined') this.#joined = place
     else await this.#enforce(running.container, place, cutOffOnFailure)
   }
@@ -249,6 +251,7 @@ export class ContainerUnit {
       ports: isOnHost ? (ports ?? exposedPorts(container)) : [],
       aliases: aliases ?? publishedAddresses(container, this.#surroundings.hostAddresses()),
       isolation,
+      ...(this.#isNew && { isNew: true }),
       options: { ...containerFacts(container), ...options },
     }
   }

@@ -124,7 +124,7 @@ export class ContainerWatch {
       case 'start':
         this.#ignored.delete(containerID)
         this.#admitted.delete(containerID)
-        return this.#converge(containerID)
+        return this.#converge(containerID, true)
       case 'die':
         this.#ignored.delete(containerID)
         return this.#end(containerID)
@@ -148,13 +148,13 @@ export class ContainerWatch {
   }
 
   /** Brings into force what the engine says of a container now. */
-  async #converge(containerID: string): Promise<void> {
+  async #converge(containerID: string, isNew: boolean): Promise<void> {
     const container = await this.#inspect(containerID)
     if (container === undefined) return
     // One that the engine is about to start again counts as running, and has no process.
     const { Running, Pid } = container.State
     if (!Running || Pid === 0) return this.#end(containerID)
-    await this.#units.start({ container, pid: container.State.Pid })
+    await this.#units.start({ container, pid: Pid, isNew })
     const { isPaused } = this.#units.of(containerID)
     if (container.State.Paused !== isPaused) {
       await this.#units.note(containerID, container.State.Paused ? 'pause' : 'unpause')
@@ -246,7 +246,7 @@ export class ContainerWatch {
 
   async #resume(containerID: string, isFirst: boolean): Promise<void> {
     if (!isFirst && !this.#units.has(containerID)) await this.#units.note(containerID, 'create')
-    await this.#converge(containerID)
+    await this.#converge(containerID, !isFirst)
   }
 
   async #tellSynchronization(engine: Engine, listed: readonly ListedContainer[]): Promise<void> {
@@ -293,7 +293,7 @@ export class ContainerWatch {
       throw error
     }
     this.#ignored.delete(id)
-    await this.#units.admit({ container, pid })
+    await this.#units.admit({ container, pid, isNew: true })
     this.#admitted.add(id)
     this.#checkLater()
   }
@@ -323,6 +323,6 @@ export class ContainerWatch {
     if (!this.#units.has(containerID)) return
     const isAlive = this.#units.of(containerID).isAlive
     if (word === 'vanished') return this.#vanish(containerID)
-    return isAlive ? this.#converge(containerID) : this.#end(containerID)
+    return isAlive ? this.#converge(containerID, true) : this.#end(containerID)
   }
 }

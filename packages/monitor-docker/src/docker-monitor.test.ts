@@ -110,6 +110,15 @@ describe('dockerMonitor', () => {
     expect(events).toEqual(['web start'])
   })
 
+  it('says of a container whether it has only just begun', async () => {
+    const before = run('web', 11)
+    await begin()
+    const after = run('new', 12)
+    await seen('web start', 'unknown create', 'new start')
+    expect(runtimes.get(before.slice(0, 12))).not.toHaveProperty('isNew')
+    expect(runtimes.get(after.slice(0, 12))).toHaveProperty('isNew', true)
+  })
+
   it('takes no end for true that belongs to an earlier life', async () => {
     await begin()
     const id = run('web', 11)

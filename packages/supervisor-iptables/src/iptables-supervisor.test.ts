@@ -40,6 +40,25 @@ describe('lifecycle', () => {
     expect(programs.inputs.length).toBe(4)
   })
 
+  it('has no rule while there is no PU, if told to', async () => {
+    supervisor = make({ whileEmpty: 'absent' })
+    const before = await saved()
+    await supervisor.start()
+    expect(programs.inputs).toEqual([])
+    await supervisor.supervise(testPU('web'), queue)
+    expect(await saved()).toContain(names.in)
+    await supervisor.unsupervise('web')
+    expect(await saved()).toBe(before)
+    await supervisor.supervise(testPU('web'), queue)
+    await supervisor.stop()
+    // What an earlier process left counts as a PU, until it is reconciled.
+    supervisor = make({ whileEmpty: 'absent' })
+    await supervisor.start()
+    expect(await saved()).toContain('--path test/web ')
+    await supervisor.reconcile()
+    expect(await saved()).toBe(before)
+  })
+
   it('leaves the rules at stop and takes away all of them, and nothing else, at uninstall', async () => {
     await plantForeignRules()
     const before = await saved()
