@@ -45,6 +45,17 @@ describe.each(MATRIX)('backend $backend, $family', ({ backend, family }) => {
     ).toBe('timeout')
   })
 
+  it('a port of the PU gives its identity to nobody who connects from it', async () => {
+    await supervise()
+    await serve('peer', inside[1])
+    const queue = await readQueues(PASS_ALL)
+    const { result } = await scene
+      .lab()
+      .ask({ on: 'host' }, 'tcp', inside[1], String(PORT), '0', String(PORT))
+    expect(result).toBe('ECONNREFUSED')
+    expect(seen(queue)).toEqual([])
+  })
+
   it('a SYN with our option from outside does not pass as one without', async () => {
     const networkACLs = [ipRule('accept', [`${outside[1]}`])]
     await supervise({ networkACLs })

@@ -1,7 +1,8 @@
 """Traffic for the supervisor's tests: each command prints JSON, one value a line.
 
 serve ADDRESS PORT              echoes over TCP and UDP; prints "ready"
-tcp ADDRESS PORT [MARK]         connects, sends one byte twice, expects it back: "echo", "timeout" or an errno name, and how long it took
+tcp ADDRESS PORT [MARK [SOURCE_PORT]]
+                                connects, sends one byte twice, expects it back: "echo", "timeout" or an errno name, and how long it took
 hold ADDRESS PORT               connects, prints "connected", then sends one byte for every line on stdin
 stream ADDRESS PORT             prints "started", sends numbers and expects each back in order until a line on stdin; then how many
 udp ADDRESS PORT [SOURCE_PORT]  sends a datagram, expects it back
@@ -74,10 +75,11 @@ def echo(connection):
     return connection.send(connection.recv(2048))
 
 
-def tcp(address, port, mark=None):
+def tcp(address, port, mark=None, source_port="0"):
     def ask():
         client = socket.socket(family_of(address), socket.SOCK_STREAM)
         client.settimeout(TIMEOUT_SECONDS)
+        client.bind(("", int(source_port)))
         if mark is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, int(mark, 0))
         client.connect((address, int(port)))

@@ -9,6 +9,7 @@ import {
 import type { NfqEnforcer } from '@trireme/enforcer-nfq'
 import type { DockerMonitor } from '@trireme/monitor-docker'
 import type { LinuxCgroupMonitor } from '@trireme/monitor-linux-cgroup'
+import { adderInForce } from './adder-in-force.js'
 import { loadPlugin } from './load-plugin.js'
 import { type NewIsolator, nfqIsolators } from './nfq-isolator.js'
 import type { AuthOptions, DockerPresetOptions, LinuxPresetOptions, PresetOptions } from './preset-options.js'
@@ -31,7 +32,7 @@ export interface WiredTrireme {
   readonly trireme: Trireme
   /** One for containers, one for what shares the host's network. */
   readonly enforcers: readonly NfqEnforcer[]
-  /** Where certificates are handed out, with PKI. */
+  /** Where certificates are handed out, with PKI. Throws `ERR_SECRET` once `updateSecrets` has replaced what it adds to. */
   readonly publicKeyAdder?: PublicKeyAdder
   /**
    * Replaces all that identities are proved with, while connections come about: the first secrets sign, all are accepted.
@@ -60,6 +61,7 @@ export async function newTriremeWithOptions<Monitors extends MonitorsOptions>(
   const { serverID, resolver, collector, monitors } = options
   const makers = await monitorMakers(monitors, options)
   const { secrets, publicKeyAdder } = secretsOf(options.auth)
+  let inForce = secrets
   const newSuites = (each: readonly Secrets[]) => secretSuites(each, options.tokens)
   const newIsolator = await nfqIsolators(options, await newSuites(secrets), monitors.docker !== undefined)
   const { isolators, enforcers } = isolatorsFor(monitors, newIsolator)
@@ -67,10 +69,13 @@ export async function newTriremeWithOptions<Monitors extends MonitorsOptions>(
   const wired: WiredTrireme & WiredMonitors<MonitorsOptions> = {
     trireme,
     enforcers,
-    ...(publicKeyAdder && { publicKeyAdder }),
+    ...(publicKeyAdder && { publicKeyAdder: adderInForce(publicKeyAdder, () => inForce) }),
     dockerMonitor: makers.docker?.(trireme),
     linuxMonitor: makers.linux?.(trireme),
-    updateSecrets: async each => trireme.updateSecrets(await newSuites(each)),
+    updateSecrets: async each => {
+      await trireme.updateSecrets(await newSuites(each))
+      inForce = [...each]
+    },
   }
   // A monitor is there exactly where its options are.
   return wired as WiredTrireme & WiredMonitors<Monitors>

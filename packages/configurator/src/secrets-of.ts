@@ -11,8 +11,8 @@ import type { AuthOptions, PKIOptions } from './preset-options.js'
 
 export interface ChosenSecrets {
   readonly secrets: readonly Secrets[]
-  /** Where certificates are handed out; only PKI has it. */
-  readonly publicKeyAdder?: PublicKeyAdder
+  /** Where certificates are handed out, one of `secrets`; only PKI has it. */
+  readonly publicKeyAdder?: Secrets & PublicKeyAdder
 }
 
 /**

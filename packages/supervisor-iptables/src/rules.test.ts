@@ -44,8 +44,9 @@ describe('the rules', () => {
       `-p tcp -m tcp --dport 8080 -g I-${hash}`,
       `-p udp -m udp --dport 8080 -g I-${hash}`,
     ])
-    expect(chain(names.out).slice(-3)).toEqual([
+    expect(chain(names.out).slice(-4)).toEqual([
       `-m cgroup --path test/web -g O-${hash}`,
+      '-p tcp -m tcp --sport 8080 --tcp-flags SYN,RST,ACK SYN -g REFUSE',
       `-p tcp -m tcp --sport 8080 -g O-${hash}`,
       `-p udp -m udp --sport 8080 -g O-${hash}`,
     ])
@@ -108,6 +109,7 @@ describe('the rules', () => {
       `-m cgroup --path test/web -g Q-${hash}`,
       `-p tcp -m tcp --dport 8080 -g Q-${hash}`,
     ])
+    expect(chain(names.synOut)).toEqual([`-m cgroup --path test/web -g Q-${hash}`])
   })
 
   it('trap with the state that the flow had before in view, and never with bypass', () => {
@@ -301,9 +303,10 @@ describe('dispatch', () => {
       supervised('web', {}, { ports: [range(8080)] }),
       supervised('old', {}, { isolation: { by: 'net-cls', classID: 1048577 } }),
     ]
-    expect(chain(names.out, { ...input, pus }).slice(-5)).toEqual([
+    expect(chain(names.out, { ...input, pus }).slice(-6)).toEqual([
       `-m cgroup --path test/web -g O-${hash}`,
       `-m cgroup --cgroup 1048577 -g O-${puHash('old')}`,
+      '-p tcp -m tcp --sport 8080 --tcp-flags SYN,RST,ACK SYN -g REFUSE',
       `-p tcp -m tcp --sport 8080 -g O-${hash}`,
       `-p udp -m udp --sport 8080 -g O-${hash}`,
       `-g O-${puHash('ns')}`,

@@ -74,8 +74,20 @@ function entryRules(input: RuleInput, family: Family, direction: Direction): rea
     ...failsafeRules(input, family, direction),
     rule`-p tcp ${HAS_STATE} -g ${direction === 'in' ? names.flowIn : names.flowOut}`,
     rule`! -p tcp ${isACLFlow(filterQueue)} -j RETURN`,
-    ...dispatch(input, direction).map(({ match, main }) => rule`${matchTokens(match, direction)} -g ${main}`),
+    ...dispatch(input, direction).flatMap(({ match, main }) => [
+      ...(direction === 'out' ? strangerRules(names, match) : []),
+      rule`${matchTokens(match, direction)} -g ${main}`,
+    ]),
   ]
+}
+
+/**
+ * A port is no proof of who opens a connection from it: any process may bind a free one, and would get the PU's identity. What a
+ * PU opens itself was found by its sockets already.
+ */
+function strangerRules({ refuse }: ChainNames, match: PUMatch): readonly Rule[] {
+  if (match.by !== 'port' || match.protocol !== 'tcp') return []
+  return [rule`${matchTokens(match, 'out')} --tcp-flags SYN,RST,ACK SYN -g ${refuse}`]
 }
 
 /** By the direction of the connection too: or a PU could reach anybody from such a port. */
@@ -94,10 +106,13 @@ function failsafeRules(
   })
 }
 
-/** A SYN on a flow that has a state goes to its PU's queue whatever the state is; back to the flow queue where there is no PU. */
+/**
+ * A SYN on a flow that has a state goes to its PU's queue whatever the state is; back to the flow queue where there is no PU. As
+ * in OUT, who sends it is not known by its port.
+ */
 function synDispatch(input: RuleInput, direction: Direction): readonly Rule[] {
   return dispatch(input, direction)
-    .filter(({ match }) => match.by !== 'port' || match.protocol === 'tcp')
+    .filter(({ match }) => match.by !== 'port' || (match.protocol === 'tcp' && direction === 'in'))
     .map(({ match, trap }) => rule`${matchTokens(match, direction)} -g ${trap}`)
 }
 
