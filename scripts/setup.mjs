@@ -45,6 +45,7 @@ const PROGRAMS = {
   rsync: 'rsync',
   ncat: 'ncat',
   spin: 'spin',
+  pamtester: 'pamtester',
 }
 
 /** Services of these packages. Tests start the programs by hand; the machine is not to serve anything because of us. */

@@ -211,12 +211,12 @@ monitors:
     [
       'an unknown monitor',
       withLine('monitors: { linux: {}, podman: {} }'),
-      'config.yaml:4: monitors.podman: unknown key, expected one of linux, docker',
+      'config.yaml:4: monitors.podman: unknown key, expected one of linux, sessions, docker',
     ],
     [
       'no monitor',
       withLine('monitors: {}'),
-      'config.yaml:4: monitors: an empty map, expected linux, docker or both',
+      'config.yaml:4: monitors: an empty map, expected linux, sessions, docker or several',
     ],
     [
       'an engine that is no address',
@@ -231,7 +231,7 @@ monitors:
     [
       'an option of the monitor',
       withLine('monitors: { linux: { x: 1 } }'),
-      'config.yaml:4: monitors.linux.x: unknown key, expected no key',
+      'config.yaml:4: monitors.linux.x: unknown key, expected cgroupRoot',
     ],
     ['a key twice', withLine('serverID: host-b'), 'config.yaml:4: serverID: the key is there twice'],
     ['unknown tokens', withLine('tokens: cbor'), 'config.yaml:4: tokens: "cbor", expected binary or jwt'],

@@ -41,7 +41,9 @@ export interface Config {
 
 /** Which PUs there are: at least one kind. */
 export interface MonitorsConfig {
-  readonly linux?: Readonly<Record<string, never>> | undefined
+  readonly linux?: { readonly cgroupRoot?: string | undefined } | undefined
+  /** Login sessions; they need `linux`, which is there wherever they are. */
+  readonly sessions?: { readonly match: 'auto' | 'cgroup' | 'owner' } | undefined
   readonly docker?: DockerConfig | undefined
 }
 
@@ -98,11 +100,7 @@ function configSchema(folder: string): z.ZodType<Config> {
     excludedNetworks: listOf(networkSchema, 'a list of CIDRs', 0).default([]),
     adopt: z.enum(['keep', 'reset'], { error: 'keep or reset' }).default('keep'),
     failsafePorts: listOf(failsafePort, 'a list of ports with direction and peers', 0).default([]),
-    monitors: strictMap({ linux: strictMap({}).optional(), docker: dockerSchema(path).optional() })
-      .refine(({ linux, docker }) => linux !== undefined || docker !== undefined, {
-        error: 'linux, docker or both',
-      })
-      .default({ linux: {} }),
+    monitors: monitorsSchema(path).default({ linux: {} }),
     policy: path,
   }).transform(config => ({
     ...config,
@@ -110,6 +108,22 @@ function configSchema(folder: string): z.ZodType<Config> {
     socket: config.socket ?? `/run/trireme/${config.serverID}.sock`,
     stateDir: config.stateDir ?? `/var/lib/trireme/${config.serverID}`,
   }))
+}
+
+function monitorsSchema(path: z.ZodType<string, string>): z.ZodType<MonitorsConfig> {
+  const match = z.enum(['auto', 'cgroup', 'owner'], { error: 'auto, cgroup or owner' })
+  return strictMap({
+    linux: strictMap({ cgroupRoot: path.optional() }).optional(),
+    sessions: strictMap({ match: match.default('auto') }).optional(),
+    docker: dockerSchema(path).optional(),
+  })
+    .refine(
+      ({ linux, sessions, docker }) => linux !== undefined || sessions !== undefined || docker !== undefined,
+      {
+        error: 'linux, sessions, docker or several',
+      },
+    )
+    .transform(monitors => (monitors.sessions ? { linux: {}, ...monitors } : monitors))
 }
 
 /** Where containers are, their engine's own networks count, too. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   type MonitorsOptions,
   newTriremeWithOptions,
@@ -12,6 +13,7 @@ import {
   type Trireme,
 } from '@trireme/core'
 import { RequestProcessors } from '@trireme/monitor-rpc'
+import { type UserSessionMonitor, userSessionMonitor } from '@trireme/monitor-user-session'
 import { loadPolicyFile, policyFileResolver } from '@trireme/policy-file'
 import { describeAuth } from './auth/describe-auth.js'
 import { type LoadedAuth, loadSecrets } from './auth/load-secrets.js'
@@ -44,6 +46,7 @@ interface Parts extends WiredTrireme, WiredMonitors<MonitorsOptions> {
   readonly collector: AggregatingCollector
   readonly problems: Problems
   readonly auth: SecretsInUse
+  readonly sessionMonitor: UserSessionMonitor | undefined
 }
 
 /**
@@ -93,13 +96,34 @@ async function compose({ config, configFile, auth, ...ingredients }: Ingredients
     onError: limited(error => log.error(`enforcer: ${String(error)}`)),
   })
   const inUse = new SecretsInUse(auth, { config, configFile, log, update: wired.updateSecrets })
-  return { ...wired, config, flows, collector, problems, auth: inUse }
+  const sessionMonitor = sessionMonitorOf(config, wired, problems)
+  return { ...wired, config, flows, collector, problems, auth: inUse, sessionMonitor }
+}
+
+function sessionMonitorOf(
+  { monitors, stateDir }: Config,
+  { trireme, linuxMonitor }: WiredTrireme & WiredMonitors<MonitorsOptions>,
+  problems: Problems,
+): UserSessionMonitor | undefined {
+  if (!monitors.sessions) return undefined
+  const { match } = monitors.sessions
+  return userSessionMonitor({
+    stateDir: join(stateDir, 'sessions'),
+    match,
+    onProblem: ({ contextID, error }) => problems.add({ kind: 'not-enforced', contextID, error }),
+  })({ handler: trireme, ...(linuxMonitor && { processes: linuxMonitor }) })
 }
 
 async function monitorsOf({ monitors, stateDir }: Config, problems: Problems): Promise<MonitorsOptions> {
   const { linux, docker } = monitors
   return {
-    ...(linux && { linux: { stateDir, onProblem: problem => problems.add(problem) } }),
+    ...(linux && {
+      linux: {
+        stateDir,
+        onProblem: problem => problems.add(problem),
+        ...(linux.cgroupRoot && { cgroupRoot: linux.cgroupRoot }),
+      },
+    }),
     ...(docker && {
       docker: { ...(await dockerOptions(docker)), onProblem: problem => problems.addOfContainers(problem) },
     }),
@@ -158,8 +182,9 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
 
 /** Rules go before the queues that they feed. */
 async function uninstall(parts: Parts): Promise<void> {
-  const { config, dockerMonitor, linuxMonitor, trireme } = parts
+  const { config, dockerMonitor, linuxMonitor, sessionMonitor, trireme } = parts
   await runAll([
+    () => sessionMonitor?.uninstall(),
     () => linuxMonitor?.uninstall(),
     () => dockerMonitor?.uninstall(),
     () => removeRules(trireme),
@@ -173,11 +198,14 @@ function removeRules(trireme: Trireme): Promise<void> {
   return runAll(kinds.map(kind => () => trireme.supervisor(kind)?.uninstall()))
 }
 
-function monitorsIn({ dockerMonitor, linuxMonitor }: Parts) {
-  return [linuxMonitor, dockerMonitor].filter(monitor => monitor !== undefined)
+function monitorsIn({ dockerMonitor, linuxMonitor, sessionMonitor }: Parts) {
+  return [linuxMonitor, sessionMonitor, dockerMonitor].filter(monitor => monitor !== undefined)
 }
 
 /** Who carries out the events of which type of PU. */
-function processorsIn({ linuxMonitor }: Parts): Readonly<Record<string, PURequestProcessor>> {
-  return linuxMonitor ? { 'linux-process': linuxMonitor } : {}
+function processorsIn({ linuxMonitor, sessionMonitor }: Parts): Readonly<Record<string, PURequestProcessor>> {
+  return {
+    ...(linuxMonitor && { 'linux-process': linuxMonitor }),
+    ...(sessionMonitor && { 'user-session': sessionMonitor }),
+  }
 }

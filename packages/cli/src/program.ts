@@ -1,8 +1,12 @@
 import { Command } from 'commander'
+import type { AdoptOptions } from './commands/adopt.js'
 import type { FlowsOptions } from './commands/flows.js'
+import type { ProtectOptions } from './commands/protect.js'
 import type { RunOptions } from './commands/run.js'
+import type { SessionHookOptions, SessionOptions } from './commands/session.js'
 import type { StatusOptions } from './commands/status.js'
 import type { UninstallOptions } from './commands/uninstall.js'
+import type { UnitStartOptions } from './commands/unit-start.js'
 import { keysCommand } from './keys/keys-command.js'
 import { VERSION } from './version.js'
 
@@ -10,6 +14,20 @@ const SOCKET = [
   '--socket <path>',
   'control socket of the daemon (default: the only one in /run/trireme)',
 ] as const
+
+const LABEL = ['--label <key=value>', 'tag of the identity; may be repeated'] as const
+
+const PORT = [
+  '--port <port>',
+  'port or range (8000-8100) on which it accepts, or auto for those found; may be repeated',
+] as const
+
+const NETWORK_ONLY = [
+  '--network-only',
+  'enforce what peers send, and not what it sends of its own accord',
+] as const
+
+const UNIT_DIR = ['--unit-dir <folder>', 'where drop-ins of units belong', '/etc/systemd/system'] as const
 
 /**
  * The command line. Each action loads what it needs and no more: `run` must begin fast.
@@ -23,6 +41,9 @@ export function buildProgram(finish: (exitStatus: number) => void): Command {
     .showHelpAfterError('(trireme --help shows how)')
   addDaemon(program, finish)
   addRun(program, finish)
+  addAdopt(program, finish)
+  addUnits(program, finish)
+  addSession(program, finish)
   addViews(program, finish)
   addUninstall(program, finish)
   program.addCommand(keysCommand())
@@ -49,21 +70,100 @@ function addRun(program: Command, finish: Finish): void {
     .usage('[options] -- COMMAND...')
     .option(...SOCKET)
     .option('--name <name>', "name for people (default: the command's)")
-    .option('--label <key=value>', 'tag of the identity; may be repeated', collect, [])
-    .option(
-      '--port <port>',
-      'port or range (8000-8100) on which the command accepts, or auto for those found; may be repeated',
-      collect,
-      [],
-    )
+    .option(...LABEL, collect, [])
+    .option(...PORT, collect, [])
     .option('--user <user>', 'run the command as this user, with his groups')
-    .option('--network-only', 'enforce what peers send, and not what the command sends of its own accord')
+    .option(...NETWORK_ONLY)
     .argument('<command...>')
     .passThroughOptions()
     .action(async (command: string[], options: RunOptions) => {
       const { runCommand } = await import('./commands/run.js')
       finish(await runCommand(options, command))
     })
+}
+
+function addAdopt(program: Command, finish: Finish): void {
+  program
+    .command('adopt')
+    .description('make a process that runs, and its descendants, a processing unit; prints its ID')
+    .option(...SOCKET)
+    .option('--name <name>', 'name for people (default: process-PID)')
+    .option(...LABEL, collect, [])
+    .option(...PORT, collect, [])
+    .option(
+      '--keep-connections',
+      'leave connections from before open and unenforced instead of resetting them',
+    )
+    .argument('<pid>')
+    .action(async (pid: string, options: AdoptOptions) => {
+      const { adoptCommand } = await import('./commands/adopt.js')
+      finish(await adoptCommand(options, pid))
+    })
+}
+
+function addUnits(program: Command, finish: Finish): void {
+  program
+    .command('protect')
+    .description('make a service of systemd a processing unit at its every start')
+    .option(...SOCKET)
+    .option(...LABEL, collect, [])
+    .option(...PORT, collect, [])
+    .option(...NETWORK_ONLY)
+    .option(...UNIT_DIR)
+    .argument('<unit>', 'such as nginx.service')
+    .action(async (unit: string, options: ProtectOptions) => {
+      const { protectCommand } = await import('./commands/protect.js')
+      finish(await protectCommand(options, unit))
+    })
+  program
+    .command('unprotect')
+    .description('leave a service of systemd alone from its next start on')
+    .option(...UNIT_DIR)
+    .argument('<unit>', 'such as nginx.service')
+    .action(async (unit: string, options: ProtectOptions) => {
+      const { unprotectCommand } = await import('./commands/protect.js')
+      finish(await unprotectCommand(options, unit))
+    })
+  program
+    .command('unit-start', { hidden: true })
+    .requiredOption('--socket <path>')
+    .requiredOption('--name <name>')
+    .option(...LABEL, collect, [])
+    .option(...PORT, collect, [])
+    .option(...NETWORK_ONLY)
+    .action(async (options: UnitStartOptions) => {
+      const { unitStartCommand } = await import('./commands/unit-start.js')
+      finish(await unitStartCommand(options))
+    })
+}
+
+function addSession(program: Command, finish: Finish): void {
+  const session = program.command('session').description('make login sessions processing units, by PAM')
+  const add = (name: 'open' | 'close', description: string) =>
+    session
+      .command(name)
+      .description(description)
+      .option(...SOCKET)
+      .action(async (options: SessionOptions) => {
+        const { sessionOpen, sessionClose } = await import('./commands/session.js')
+        finish(await (name === 'open' ? sessionOpen : sessionClose)(options))
+      })
+  add('open', "what the PAM hook calls when a session opens, with pam_exec's environment")
+  add('close', 'what the PAM hook calls when a session closes')
+  const addHook = (name: 'install' | 'remove', description: string) =>
+    session
+      .command(name)
+      .description(description)
+      .option(...SOCKET)
+      .requiredOption('--service <name>', 'PAM service such as sshd; may be repeated', collect)
+      .option('--pam-dir <folder>', 'where PAM services are', '/etc/pam.d')
+      .option('--hook <file>', 'the script that PAM runs', '/usr/local/lib/trireme/session-hook')
+      .action(async (options: SessionHookOptions) => {
+        const { sessionInstall, sessionRemove } = await import('./commands/session.js')
+        finish(await (name === 'install' ? sessionInstall : sessionRemove)(options))
+      })
+  addHook('install', 'add the hook to PAM services')
+  addHook('remove', 'take the hook out of PAM services')
 }
 
 function addViews(program: Command, finish: Finish): void {
@@ -100,6 +200,6 @@ function addUninstall(program: Command, finish: Finish): void {
     })
 }
 
-function collect(value: string, previous: readonly string[]): readonly string[] {
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value]
 }

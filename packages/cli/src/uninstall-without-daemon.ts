@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type ProcessingUnitsHandler, runAll, TriremeError } from '@trireme/core'
 import { linuxCgroupMonitor, readProcessFacts } from '@trireme/monitor-linux-cgroup'
 import { iptablesSupervisor } from '@trireme/supervisor-iptables'
@@ -48,6 +50,7 @@ export async function uninstallWithoutDaemon(config: Config, warn: (message: str
     async () => docker && (await freeContainers({ serverID, docker }, warn)),
     () => supervisor.uninstall(),
     () => monitor.uninstall(),
+    () => rm(join(stateDir, 'sessions'), { recursive: true, force: true }),
     () => removeState(stateDir),
     async () => removeSocket(socket, await userIDs(config)),
   ])

@@ -116,11 +116,17 @@ async function dockerMaker(docker: DockerPresetOptions, { collector }: PresetOpt
     })
 }
 
-async function linuxMaker({ stateDir, onProblem }: LinuxPresetOptions, { serverID }: PresetOptions) {
+async function linuxMaker(linux: LinuxPresetOptions, { serverID }: PresetOptions) {
+  const { stateDir, cgroupRoot, onProblem } = linux
   const { linuxCgroupMonitor } = await loadPlugin(
     '@trireme/monitor-linux-cgroup',
     () => import('@trireme/monitor-linux-cgroup'),
   )
-  const make = linuxCgroupMonitor({ stateDir, name: serverID, ...(onProblem && { onProblem }) })
+  const make = linuxCgroupMonitor({
+    stateDir,
+    name: serverID,
+    ...(cgroupRoot && { cgroupRoot }),
+    ...(onProblem && { onProblem }),
+  })
   return (handler: ProcessingUnitsHandler): LinuxCgroupMonitor => make({ handler })
 }

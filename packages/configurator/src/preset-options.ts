@@ -42,6 +42,8 @@ export interface PresetOptions {
 export interface LinuxPresetOptions {
   /** Where the monitor keeps what must outlive the process. One Trireme per folder. */
   readonly stateDir: string
+  /** A folder in a mounted cgroup2 or net_cls hierarchy. Default: what is mounted, v2 first, else a private mount. */
+  readonly cgroupRoot?: string
   /** Hears what concerns one PU and fails no call. */
   readonly onProblem?: (problem: MonitorProblem) => void
 }

@@ -105,6 +105,10 @@ class CgroupMonitor implements LinuxCgroupMonitor {
     if (context) await cgroups.release(pid, context.origin)
   }
 
+  hierarchy(): 'v2' | 'net-cls' {
+    return this.#require().cgroups.mount.version
+  }
+
   list(): readonly MonitoredPU[] {
     return [...this.#pus.values()].map(({ contextID, runtime }) => ({ contextID, runtime }))
   }

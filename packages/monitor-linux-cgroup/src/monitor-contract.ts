@@ -58,6 +58,8 @@ export interface LinuxCgroupMonitor extends Monitor, PURequestProcessor {
    * @throws KernelError where the kernel refuses.
    */
   dismiss(pid: number): Promise<void>
+  /** Which hierarchy tells PUs apart, between `start` and `stop`. */
+  hierarchy(): 'v2' | 'net-cls'
   list(): readonly MonitoredPU[]
   /** Ends all PUs, whose processes run on where they came from, and removes all cgroups and state. Stops the monitor. */
   uninstall(): Promise<void>

@@ -27,16 +27,17 @@ export type ProcessExtractor = (process: ExtractedProcess) => ProcessPU | Promis
 export function factExtractor(): ProcessExtractor {
   const digests = new FileDigests()
   return async ({ request, cgroup }) => {
-    const { pid, name = `process-${pid}`, tags } = request
+    const { pid, name = `process-${pid}`, tags, facts: given = [] } = request
     const unit = unitOf(cgroup)
-    const facts: readonly (Tag | undefined)[] = [
+    const facts: readonly Tag[] = [
       ...(await ownerTags(pid)),
       ...(await executableTags(request, digests)),
       { key: '@sys:hostname', value: hostname() },
       { key: '@sys:cgroup', value: cgroup },
-      unit === undefined ? undefined : { key: '@sys:unit', value: unit },
+      ...(unit === undefined ? [] : [{ key: '@sys:unit', value: unit }]),
     ]
-    return { name, tags: [...tags, ...facts.filter(fact => fact !== undefined)] }
+    const isGiven = ({ key }: Tag) => given.some(each => each.key === key)
+    return { name, tags: [...tags, ...given, ...facts.filter(fact => !isGiven(fact))] }
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Isolation, KernelError, TriremeError } from '@trireme/core'
@@ -99,9 +100,13 @@ export class PUCgroups {
     await moveInto(this.#folderOf(contextID), pid)
   }
 
-  /** Whether a process lives in the PU's cgroup or in one below it. */
+  /**
+   * Whether a process lives in the PU's cgroup or in one below it. One that is not ours counts as long as it is there: systemd
+   * leaves a unit's empty between its control command and its main process.
+   */
   async isPopulated(contextID: string): Promise<boolean> {
     const folder = this.#folderOf(contextID)
+    if (this.#borrowed.has(contextID)) return existsSync(folder)
     try {
       if (this.mount.version === 'net-cls') return (await processesOf(folder)).length > 0
       return /^populated 1$/m.test(await readFile(join(folder, 'cgroup.events'), 'utf8'))

@@ -7,6 +7,8 @@ export interface RunRequest {
   /** For people. At most 128 characters, no `/`. Default `process-PID`. */
   readonly name?: string
   readonly tags: Tags
+  /** What the caller vouches for, under reserved keys, in place of what the extractor would find. */
+  readonly facts?: Tags
   /** On which the process is going to accept connections. */
   readonly ports: readonly PortRange[]
   /** Default `linux-process`. */

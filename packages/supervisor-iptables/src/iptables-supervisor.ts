@@ -214,8 +214,9 @@ class IptablesSupervisor implements NamespaceSupervisor {
     try {
       await this.#switchTo(next, vanishedPaths)
     } catch (error) {
-      if (!(error instanceof KernelError)) throw error
-      await this.#installWithoutVanished(next, { required, vanishedPaths, error })
+      const refusal = refusalIn(error)
+      if (!refusal) throw error
+      await this.#installWithoutVanished(next, { required, vanishedPaths, error: refusal })
     }
   }
 
@@ -277,4 +278,10 @@ interface InstallFailure {
 function inheritedIn(generation: Generation, names: ChainNames): readonly InheritedMatch[] {
   const all = FAMILIES.flatMap(family => inheritedMatches(generation[family], names))
   return [...new Map(all.map(each => [JSON.stringify(each), each])).values()]
+}
+
+/** The kernel's first refusal. A vanished cgroup in the rules in force makes going back to them fail, too. */
+function refusalIn(error: unknown): KernelError | undefined {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error
+  return first instanceof KernelError ? first : undefined
 }
