@@ -17,7 +17,7 @@ const run = promisify(execFile)
 const AT_ONCE = 2
 /** Of each search. Two at a time stay under 4 GB. */
 const MAX_MEGABYTES = 1900
-const TIMEOUT_MS = 240_000
+const TIMEOUT_MS = 600_000
 const MAX_DEPTH = 100_000
 /** Depths at which a story is looked for: the first that has one has a short one. */
 const STORY_DEPTHS = [150, 200, 250, 300, 400, 500, 700, 1000, 2000, MAX_DEPTH]

@@ -28,6 +28,7 @@ function gates(tarballs) {
     ...typeGates(),
     { name: 'links in documents', command: [process.execPath, 'scripts/check-links.mjs'] },
     ...publishable.flatMap(each => packagingGates(each, tarballs)),
+    { name: 'model', command: [process.execPath, 'model/check.mjs'], timeoutMs: 20 * 60_000 },
     { name: 'demo', command: [process.execPath, 'scripts/demo.mjs'] },
   ]
 }
@@ -67,9 +68,9 @@ function bin(name) {
   return join(root, 'node_modules', '.bin', name)
 }
 
-function runGate({ name, command }) {
+function runGate({ name, command, timeoutMs = TIMEOUT_MS }) {
   const began = performance.now()
-  const outcome = attempt(command)
+  const outcome = attempt(command, timeoutMs)
   console.log(
     `gate  ${name}: ${outcome.ok ? 'passed' : 'FAILED'} (${((performance.now() - began) / 1000).toFixed(1)} s)`,
   )
@@ -77,13 +78,13 @@ function runGate({ name, command }) {
   return outcome.ok
 }
 
-function attempt(command) {
+function attempt(command, timeoutMs) {
   try {
     const [program, ...args] = typeof command === 'function' ? command() : command
     const { status, error, stdout, stderr } = spawnSync(program, args, {
       cwd: root,
       encoding: 'utf8',
-      timeout: TIMEOUT_MS,
+      timeout: timeoutMs,
       maxBuffer: 64 * 1024 * 1024,
     })
     return {

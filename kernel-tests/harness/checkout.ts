@@ -12,6 +12,7 @@ export function program(
   name:
     | 'caller'
     | 'echo-server'
+    | 'live-streams'
     | 'many-sessions'
     | 'recorder'
     | 'self-call'

@@ -10,7 +10,7 @@ import {
   type Tags,
   type TokenEngine,
 } from '@trireme/core'
-import { type NfqEnforcerStats, nfqEnforcer } from '@trireme/enforcer-nfq'
+import { type NfqEnforcerOptions, type NfqEnforcerStats, nfqEnforcer } from '@trireme/enforcer-nfq'
 import { iptablesSupervisor } from '@trireme/supervisor-iptables'
 import type { Host } from '../harness/hosts.js'
 
@@ -28,13 +28,21 @@ export interface NodeOptions {
   readonly applicationACLs?: readonly IPRule[]
   /** As in `PURuntime`. */
   readonly aliases?: readonly string[]
+  /** What the enforcer is made with besides. */
+  readonly enforcer?: NfqEnforcerOptions
 }
+
+type Rules = Pick<NodeOptions, 'receiverRules' | 'transmitterRules'>
 
 /** A node of this process whose one PU is the host's whole network namespace. */
 export interface NodeInProcess {
   readonly flows: readonly FlowRecord[]
   readonly errors: readonly unknown[]
   stats(): NfqEnforcerStats
+  /** Resolves when these rules are in force. */
+  update(rules: Partial<Rules>): Promise<void>
+  /** Ends without taking the rules away, as a daemon does. */
+  leave(): Promise<void>
   /** Takes the rules away, too. */
   stop(): Promise<void>
 }
@@ -45,7 +53,8 @@ export async function startNode(options: NodeOptions): Promise<NodeInProcess> {
   const flows: FlowRecord[] = []
   const errors: unknown[] = []
   const collector = { collectFlowEvent: (flow: FlowRecord) => void flows.push(flow), collectPUEvent() {} }
-  const enforcer = nfqEnforcer({ namespaces: 'per-pu', onError: error => void errors.push(error) })({
+  const onError = (error: unknown) => void errors.push(error)
+  const enforcer = nfqEnforcer({ namespaces: 'per-pu', onError, ...options.enforcer })({
     serverID,
     tokenEngine: tokens({ secrets }),
     secrets,
@@ -63,16 +72,23 @@ export async function startNode(options: NodeOptions): Promise<NodeInProcess> {
     await supervisor.stop()
     await enforcer.stop()
   }
-  const pu = puOf(options)
+  const leave = async () => {
+    await supervisor.stop()
+    await enforcer.stop()
+  }
+  const update = async (rules: Partial<Rules>) => {
+    const pu = puOf({ ...options, ...rules })
+    await supervisor.supervise(pu, await enforcer.enforce(pu))
+  }
   try {
     await enforcer.start()
     await supervisor.start()
-    await supervisor.supervise(pu, await enforcer.enforce(pu))
+    await update({})
   } catch (error) {
     await stop()
     throw error
   }
-  return { flows, errors, stats: () => enforcer.stats(), stop }
+  return { flows, errors, stats: () => enforcer.stats(), update, leave, stop }
 }
 
 function puOf(options: NodeOptions): PUInfo {

@@ -91,7 +91,7 @@ describe.each(MATRIX)('backend $backend, $family', ({ backend, family }) => {
       { applicationACLs: [ipRule('accept', [outside[0]])] },
       { isolation: { by: 'cgroup-path', path: client } },
     )
-    await scene.supervisor().supervise(pu, { queueNumber: PU_QUEUE + 1 })
+    await scene.supervisor().supervise(pu, { queueNumber: PU_QUEUE + 1, epoch: COMMANDS.epoch })
     await serve('host', outside[0], PORT, scene.cgroup())
     expect(await ask({ on: 'host', cgroup: client }, 'udp', outside[0])).toBe('ECONNREFUSED')
     expect(await ask({ on: 'host', cgroup: client }, 'tcp', outside[0])).toBe('timeout')

@@ -4,10 +4,10 @@ import { FAMILIES, type Family } from '../../packages/supervisor-iptables/src/fa
 import { iptables } from '../../packages/supervisor-iptables/src/iptables.js'
 import { ipRule, testPU } from '../../packages/supervisor-iptables/src/pu-fixture.js'
 import { Lab } from './lab.js'
-import { BACKENDS, makeSupervisor, PU_QUEUE, SERVER_ID } from './make-supervisor.js'
+import { BACKENDS, COMMANDS, makeSupervisor, PU_QUEUE, SERVER_ID } from './make-supervisor.js'
 import { comparable, withoutInstance } from './saved.js'
 
-const queue = { queueNumber: PU_QUEUE }
+const queue = { queueNumber: PU_QUEUE, epoch: COMMANDS.epoch }
 const prefix = chainPrefix(SERVER_ID)
 
 /** Of every kind that another program might have in the tables that we use, and in one that we do not. */

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
 import { FAMILIES, type Family } from '../../packages/supervisor-iptables/src/family.js'
 import { testPU } from '../../packages/supervisor-iptables/src/pu-fixture.js'
 import { Lab, type Place, type Talker } from './lab.js'
-import { BACKENDS, FLOW_QUEUE, makeSupervisor, PU_QUEUE } from './make-supervisor.js'
+import { BACKENDS, COMMANDS, FLOW_QUEUE, makeSupervisor, PU_QUEUE } from './make-supervisor.js'
 
 export const MATRIX = BACKENDS.flatMap(backend => FAMILIES.map(family => ({ backend, family })))
 
@@ -66,7 +66,7 @@ export function useScene(backend: (typeof BACKENDS)[number], family: Family) {
   async function supervise(policy: Partial<PUPolicy> = {}, runtime: Partial<PURuntime> = {}): Promise<void> {
     const isolation = { by: 'cgroup-path', path: cgroup } as const
     const pu = testPU('pu', policy, { isolation, ports: [{ first: PORT, last: PORT }], ...runtime })
-    await supervisor.supervise(pu, { queueNumber: PU_QUEUE })
+    await supervisor.supervise(pu, { queueNumber: PU_QUEUE, epoch: COMMANDS.epoch })
   }
 
   function serve(on: 'host' | 'peer', address: string, port = PORT, within?: string): Promise<Talker> {

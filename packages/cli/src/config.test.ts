@@ -41,6 +41,7 @@ describe('loadConfig', () => {
       auth: { psk: { file: join(folder, 'psk') } },
       tokens: 'binary',
       authorization: 'mutual',
+      onPolicyChange: 'revoke',
       networks: DEFAULT_TRIREME_NETWORKS,
       excludedNetworks: [],
       adopt: 'keep',
@@ -58,6 +59,7 @@ stateDir: /srv/state
 auth: { psk: { file: ../psk } }
 tokens: jwt
 authorization: receiver
+onPolicyChange: keep
 networks: [10.0.0.0/8, "FD00::/8"]
 excludedNetworks: [192.0.2.0/24]
 failsafePorts: [{ direction: in, port: 22, peers: [192.0.2.0/24] }]
@@ -74,6 +76,7 @@ users: [alice, 1001]
       auth: { psk: { file: join(folder, '../psk') } },
       tokens: 'jwt',
       authorization: 'receiver',
+      onPolicyChange: 'keep',
       networks: ['10.0.0.0/8', 'fd00::/8'],
       excludedNetworks: ['192.0.2.0/24'],
       adopt: 'reset',
@@ -239,6 +242,11 @@ monitors:
       'unknown authorization',
       withLine('authorization: both'),
       'config.yaml:4: authorization: "both", expected mutual or receiver',
+    ],
+    [
+      'unknown onPolicyChange',
+      withLine('onPolicyChange: forget'),
+      'config.yaml:4: onPolicyChange: "forget", expected revoke or keep',
     ],
     [
       'a bad network',

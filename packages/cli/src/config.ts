@@ -26,6 +26,8 @@ export interface Config {
   readonly auth: AuthConfig
   readonly tokens: 'binary' | 'jwt'
   readonly authorization: 'mutual' | 'receiver'
+  /** What becomes of live connections that a changed policy no longer allows. */
+  readonly onPolicyChange: 'revoke' | 'keep'
   /** CIDRs in which peers are expected to carry an identity. */
   readonly networks: readonly string[]
   /** CIDRs that are not looked at. */
@@ -96,6 +98,7 @@ function configSchema(folder: string): z.ZodType<Config> {
     auth: authSchema(path),
     tokens: z.enum(['binary', 'jwt'], { error: 'binary or jwt' }).default('binary'),
     authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),
+    onPolicyChange: z.enum(['revoke', 'keep'], { error: 'revoke or keep' }).default('revoke'),
     networks: listOf(networkSchema, 'a list of CIDRs').optional(),
     excludedNetworks: listOf(networkSchema, 'a list of CIDRs', 0).default([]),
     adopt: z.enum(['keep', 'reset'], { error: 'keep or reset' }).default('keep'),

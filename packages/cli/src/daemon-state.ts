@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { readProcessFacts } from '@trireme/monitor-linux-cgroup'
 import { z } from 'zod'
 import { CommandFailure, EXIT } from './failure.js'
+import { removeFlowJournals } from './flow-journal-file.js'
 import { removeIfEmpty } from './remove-if-empty.js'
+import { writeAtomically } from './write-atomically.js'
 
 const schema = z.object({
   /** Starts so far. */
@@ -62,25 +63,14 @@ export async function assertUnused(stateDir: string, state: DaemonState | undefi
   )
 }
 
-/** Removes the state file, and the folder with its default parent if nothing else is in them. */
+/** Removes the state file and the journals, and the folder with its default parent if nothing else is in them. */
 export async function removeState(stateDir: string): Promise<void> {
   await rm(stateFile(stateDir), { force: true })
+  await removeFlowJournals(stateDir)
   await removeIfEmpty(stateDir)
   if (dirname(stateDir) === '/var/lib/trireme') await removeIfEmpty(dirname(stateDir))
 }
 
 function stateFile(stateDir: string): string {
   return join(stateDir, 'daemon.json')
-}
-
-async function writeAtomically(path: string, text: string): Promise<void> {
-  const draft = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
-  const file = await open(draft, 'wx', 0o600)
-  try {
-    await file.writeFile(`${text}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(draft, path)
 }

@@ -22,6 +22,7 @@ import { type Config, loadConfig } from './config.js'
 import { type ControlSocket, openControlSocket } from './control/control-socket.js'
 import { claimState, removeState } from './daemon-state.js'
 import { dockerOptions } from './docker-options.js'
+import { flowJournalFile } from './flow-journal-file.js'
 import { FlowLog } from './flow-log.js'
 import { type Log, limited } from './log.js'
 import { logPUEvent } from './log-pu-event.js'
@@ -87,9 +88,12 @@ async function compose({ config, configFile, auth, ...ingredients }: Ingredients
   const problems = new Problems(log)
   const flows = new FlowLog({ onPUEvent: record => logPUEvent(log, record) })
   const collector = aggregatingCollector(flows)
-  const { serverID, tokens, authorization, networks, excludedNetworks, failsafePorts, adopt } = config
+  const { serverID, tokens, authorization, onPolicyChange, networks, excludedNetworks } = config
+  const { failsafePorts, adopt } = config
   const wired = await newTriremeWithOptions({
-    ...{ serverID, tokens, authorization, networks, excludedNetworks, failsafePorts, adopt, collector },
+    ...{ serverID, tokens, authorization, onPolicyChange, networks, excludedNetworks, failsafePorts, adopt },
+    collector,
+    journal: place => flowJournalFile(config.stateDir, place),
     ...ingredients,
     auth: { secrets: auth.secrets },
     monitors: await monitorsOf(config, problems),

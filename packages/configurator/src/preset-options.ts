@@ -8,6 +8,7 @@ import type {
   Secrets,
   SynchronizationHandler,
 } from '@trireme/core'
+import type { FlowJournal } from '@trireme/enforcer-nfq'
 import type { DockerMonitorOptions } from '@trireme/monitor-docker'
 import type { MonitorProblem } from '@trireme/monitor-linux-cgroup'
 
@@ -30,6 +31,16 @@ export interface PresetOptions {
   readonly adopt?: 'keep' | 'reset'
   /** Differs from the previous start's: a counter kept in the state directory, say. Default 0. */
   readonly generation?: number
+  /**
+   * What becomes of live connections that a changed policy no longer allows: `revoke` (default) ends them within a second, `keep`
+   * lets them go on.
+   */
+  readonly onPolicyChange?: 'revoke' | 'keep'
+  /**
+   * Where the enforcer of this node's own network namespace, and that of PUs with one each, keep what must outlive the process: a
+   * journal each. Default: in memory, so that live connections end with the first change of policy after a restart.
+   */
+  readonly journal?: (place: 'own' | 'per-pu') => FlowJournal
   /** Default: nobody listens. */
   readonly collector?: EventCollector
   /** Sees the packets that reach user space, and may veto. Default none. */

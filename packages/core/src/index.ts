@@ -90,6 +90,7 @@ export {
   connectionMark,
   DECIDED_BIT,
   EPOCH_COUNT,
+  epochDifference,
   epochOfMark,
   type FilterQueue,
   type FlowState,
@@ -104,6 +105,7 @@ export {
   refuseCommand,
   STATE_MASK,
   setStateCommand,
+  stateMark,
   stateOfMark,
 } from './marks.js'
 export { type CompiledNetworks, compileNetworks } from './network-trie.js'

@@ -50,6 +50,16 @@ export function connectionMark(state: FlowState, epoch: number): number {
   return ((STATE_CODES[state] << STATE_SHIFT) | (epoch << EPOCH_SHIFT)) >>> 0
 }
 
+/** The state alone, whatever the epoch: to be compared under `STATE_MASK`. */
+export function stateMark(state: FlowState): number {
+  return STATE_CODES[state] << STATE_SHIFT
+}
+
+/** The bits of a connection mark that differ between two epochs. */
+export function epochDifference(a: number, b: number): number {
+  return (a ^ b) << EPOCH_SHIFT
+}
+
 /** The state that a mark's field holds; a code that is never written reads as `none`. */
 export function stateOfMark(mark: number): FlowState {
   return STATES_BY_CODE[(mark & STATE_MASK) >>> STATE_SHIFT] ?? 'none'

@@ -65,6 +65,11 @@ export interface Enforcement {
   readonly queueNumber: number
   /** Whether segments of TCP connections that no rule knows go there too: the PU may have connections to adopt. Default false. */
   readonly adopts?: boolean
+  /**
+   * The epoch, 0 to 15, into which the rules of the PU's network namespace put connections from now on. Connections of another
+   * epoch are brought to the flow queue: a change of policy may have revoked them. Of two, the one that is up to 8 ahead is the later.
+   */
+  readonly epoch: number
   /** Sentences for people: where the policy may not do what its author expects. */
   readonly warnings?: readonly string[]
 }

@@ -57,8 +57,8 @@ async function replace(previous: ActivePU, standing: Enforcement, pu: PUInfo): P
   } catch (error) {
     return failAfter(error, async () => {
       const restored = await enforcer.enforce(previous.pu)
-      // A supervisor that fails leaves its rules as they were, so they need a change only if their queue moved.
-      if (restored.queueNumber === standing.queueNumber) return
+      // A supervisor that fails leaves its rules as they were, so they need a change only if queue or epoch moved.
+      if (restored.queueNumber === standing.queueNumber && restored.epoch === standing.epoch) return
       await supervisor.supervise(previous.pu, restored)
     })
   }

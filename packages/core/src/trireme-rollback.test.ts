@@ -72,10 +72,10 @@ describe('an update that fails', () => {
   it('points the rules at the old policy’s queue where that has moved', async () => {
     const { trireme, faults, isolator, steps } = await newRunningStage()
     faults.add('supervise pushed')
-    isolator.enforcer.mockEnforce(async () => ({ queueNumber: 4098 }))
+    isolator.enforcer.mockEnforce(async () => ({ queueNumber: 4098, epoch: 0 }))
     await expectFailure(trireme.updatePolicy('web', PUSHED), 'supervise pushed')
     expect(steps()).toEqual(['supervise pushed', 'supervise resolved'])
-    expect(isolator.supervisor.calls.at(-1)?.args[1]).toEqual({ queueNumber: 4098 })
+    expect(isolator.supervisor.calls.at(-1)?.args[1]).toEqual({ queueNumber: 4098, epoch: 0 })
   })
 
   it('and cannot restore the old policy leaves the traps, which deny, and tells both', async () => {

@@ -67,7 +67,7 @@ function logged(step: (name: string) => void) {
   enforcer.mockStop(() => later('stop enforcer'))
   enforcer.mockEnforce(async pu => {
     await later(`enforce ${policyOf(pu)}`)
-    return { queueNumber: 4097 }
+    return { queueNumber: 4097, epoch: 0 }
   })
   enforcer.mockUnenforce(() => later('unenforce'))
   supervisor.mockStart(() => later('start supervisor'))

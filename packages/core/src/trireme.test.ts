@@ -15,7 +15,7 @@ describe('a PU', () => {
     await trireme.handlePUEvent('web', 'start')
     expect(steps()).toEqual(UP)
     const pu = { contextID: 'web', runtime: testRuntime(), policy: RESOLVED }
-    expect(isolator.supervisor.calls.at(-1)?.args).toEqual([pu, { queueNumber: 4097 }])
+    expect(isolator.supervisor.calls.at(-1)?.args).toEqual([pu, { queueNumber: 4097, epoch: 0 }])
     expect(trireme.puInfos()).toEqual([pu])
     const tags = RESOLVED.annotations
     expect(collector.puRecords).toEqual([
@@ -123,7 +123,7 @@ describe('updatePolicy', () => {
   it('passes on in the record what the enforcer warns of', async () => {
     const { trireme, collector, isolator } = await newRunningStage()
     const warnings = ['rule a: a prefix']
-    isolator.enforcer.mockEnforce(async () => ({ queueNumber: 4097, warnings }))
+    isolator.enforcer.mockEnforce(async () => ({ queueNumber: 4097, epoch: 0, warnings }))
     await trireme.updatePolicy('web', PUSHED)
     await trireme.handlePUEvent('web', 'start')
     await trireme.updatePolicy('web', ALLOW_ALL)

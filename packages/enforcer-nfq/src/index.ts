@@ -1,3 +1,5 @@
+export type { Connection, Connections, ConnectionsOptions, ListedSocket } from './connections.js'
+export { type FlowJournal, inMemoryFlowJournal } from './flow-journal.js'
 export type { KernelQueue } from './kernel-queues.js'
 export type { ConnectedSocket } from './netlink/sock-diag.js'
 export {

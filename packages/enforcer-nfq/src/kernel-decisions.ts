@@ -22,7 +22,7 @@ export function reportKernelDecision(reporter: Reporter, decided: KernelDecided)
   const decision = decisionOf(decided)
   if (!decision) return
   const role = side === 'app' ? 'client' : 'server'
-  reporter.report({ pu, decision, role, key: keyOf(ends), protocol: ends.protocol })
+  reporter.report({ pu, decision, role, key: flowKeyOf(ends), protocol: ends.protocol })
 }
 
 function decisionOf({ pu, outcome, ends, side }: KernelDecided): Decision | undefined {
@@ -38,8 +38,8 @@ function decisionOf({ pu, outcome, ends, side }: KernelDecided): Decision | unde
   return { verdict, reason: outcome === 'accept' ? '' : 'policy', rule: '', observed }
 }
 
-/** The flow key of the packet: see `TcpPacket.flowKey`. */
-function keyOf({ source, sourcePort, destination, destinationPort }: PacketEnds): string {
+/** The flow key of a packet: see `TcpPacket.flowKey`. */
+export function flowKeyOf({ source, sourcePort, destination, destinationPort }: PacketEnds): string {
   const key = Buffer.alloc(36)
   key.set(source)
   key.writeUInt16BE(sourcePort, 16)

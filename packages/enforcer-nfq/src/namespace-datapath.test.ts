@@ -17,6 +17,7 @@ import { NamespaceDatapath } from './namespace-datapath.js'
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_REPEAT } from './queue.js'
 import { type InMemoryPacketQueue, openInMemoryPacketQueue } from './queue-in-memory.js'
 import { LINUX_SYN_OPTIONS, type TcpDescription, tcpPacket } from './testing/index.js'
+import { NO_CONNECTIONS } from './testing/no-connections.js'
 
 const flowQueue = 4096
 const commands = { key: 9, epoch: 5 }
@@ -46,6 +47,7 @@ beforeEach(async () => {
     filterQueue: { flowQueue, commands },
     now,
     onError,
+    openConnections: () => NO_CONNECTIONS,
     openQueue: options => (queue = openInMemoryPacketQueue(options)),
   })
   await handshakes.add('pu', { puID: 'web', tags: [] })
@@ -111,13 +113,17 @@ describe('verdicts and marks', () => {
     expect(datapath.counters.snapshot()).toEqual({ 'drop.mid-stream': 50 })
   })
 
-  it.each(['auth', 'acl'] as const)('in state %s: this epoch passes, another is reset', state => {
-    const bytes = syn({ flags: ['ACK'], options: [] })
-    const mark = (epoch: number) => setStateCommand({ key: 0, epoch }, state)
-    const common = { queue: flowQueue, hook: NF_INET_LOCAL_IN, bytes }
-    expect(verdictOn({ ...common, mark: mark(5) })).toMatchObject({ verdict: NF_ACCEPT, mark: 0 })
-    expect(verdictOn({ ...common, mark: mark(6) }).mark).toBe(refuseCommand(commands))
-  })
+  it.each(['auth', 'acl'] as const)(
+    'in state %s: this epoch passes, another is reset or waits to be settled',
+    state => {
+      const bytes = syn({ flags: ['ACK'], options: [] })
+      const mark = (epoch: number) => setStateCommand({ key: 0, epoch }, state)
+      const common = { queue: flowQueue, hook: NF_INET_LOCAL_IN, bytes }
+      expect(verdictOn({ ...common, mark: mark(5) })).toMatchObject({ verdict: NF_ACCEPT, mark: 0 })
+      const other = verdictOn({ ...common, mark: mark(6) })
+      expect(other).toMatchObject(state === 'acl' ? { verdict: NF_DROP } : { mark: refuseCommand(commands) })
+    },
+  )
 
   it('in state sent without a flow: the client’s own segments pass, nobody else’s', () => {
     const mark = setStateCommand({ key: 0, epoch: 5 }, 'sent')

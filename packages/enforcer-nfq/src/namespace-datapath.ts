@@ -11,10 +11,12 @@ import {
   stateOfMark,
 } from '@trireme/core'
 import type { Adoption } from './adoption.js'
+import { type Connections, type ConnectionsOptions, openConnections } from './connections.js'
 import type { Arrival } from './datapath/arrival.js'
 import { Counters } from './datapath/counters.js'
 import { decide } from './datapath/datapath.js'
 import { FlowTable } from './datapath/flow-table.js'
+import { type LiveFlow, LiveFlows } from './datapath/live-flows.js'
 import { LocalAddresses } from './datapath/local-addresses.js'
 import type { Path } from './datapath/path.js'
 import type { PUContext } from './datapath/pu-context.js'
@@ -25,8 +27,9 @@ import type { Reporter } from './datapath/reporter.js'
 import { TokenBucket } from './datapath/token-bucket.js'
 import { drop, type Verdict } from './datapath/verdict.js'
 import { decideMidStream } from './decide-mid-stream.js'
+import { Epochs } from './epochs.js'
 import { type HeldPacket, HeldPackets } from './held-packets.js'
-import { reportKernelDecision } from './kernel-decisions.js'
+import { flowKeyOf, reportKernelDecision } from './kernel-decisions.js'
 import { readEnds } from './packet/logged-packet.js'
 import { TcpPacket } from './packet/tcp-packet.js'
 import { PacketProcessing } from './packet-processing.js'
@@ -41,6 +44,7 @@ import {
   type PacketQueueOptions,
   type QueuedPacket,
 } from './queue.js'
+import { Settlement } from './settlement.js'
 
 const MAX_PACKET_BYTES = 66_048
 const MAX_HELD_PACKETS = 1024
@@ -51,6 +55,7 @@ export interface NamespaceDatapathOptions {
   readonly handshakes: HandshakeSet
   readonly authorization: 'mutual' | 'receiver'
   readonly reporter: Reporter
+  /** Its epoch is that of connections that are decided now; `setPU` may advance it. */
   readonly filterQueue: FilterQueue
   readonly triremeNetworks: CompiledNetworks
   readonly now: () => number
@@ -61,6 +66,12 @@ export interface NamespaceDatapathOptions {
   readonly netns?: string
   /** Opens the queue; the kernel's by default. */
   readonly openQueue?: (options: PacketQueueOptions) => PacketQueue
+  /** Opens the kernel's lists of connections and sockets; the kernel's by default. */
+  readonly openConnections?: (options: ConnectionsOptions) => Connections
+  /** What an earlier process knew of the namespace's live flows. */
+  readonly liveFlows?: readonly LiveFlow[]
+  /** Hears of each connection that an identity was let through on. */
+  readonly onLiveFlow?: (flow: LiveFlow) => void
 }
 
 /** The queue and the data path of one network namespace: packets in, verdicts with marks out. */
@@ -74,6 +85,7 @@ export class NamespaceDatapath {
   readonly #processing: PacketProcessing | undefined
   /** By queue number. */
   readonly #adoptions = new Map<number, Adoption>()
+  readonly #epochs: Epochs
   /** Of packets that belong to no PU. */
   readonly counters = new Counters()
 
@@ -89,13 +101,21 @@ export class NamespaceDatapath {
       now,
       pus: new PUTable(),
       flows: new FlowTable(),
+      live: new LiveFlows(options.onLiveFlow),
+      settleSoon: () => this.#epochs.settleSoon(),
       replays: new ReplayFilter(),
       addresses: new LocalAddresses(now),
       resets: new TokenBucket(RESETS_PER_SECOND),
       out: new Uint8Array(MAX_PACKET_BYTES),
     }
+    for (const flow of options.liveFlows ?? []) this.#path.live.restore(flow)
     this.#refusals = new Refusals(this.#path)
     this.#processing = options.processor && new PacketProcessing(options.processor, onError)
+    const openConnectionsOf = options.openConnections ?? openConnections
+    const settlement = new Settlement(this.#path, () =>
+      openConnectionsOf(netns === undefined ? {} : { netns }),
+    )
+    this.#epochs = new Epochs({ first: options.filterQueue.commands.epoch, settlement, onError, now })
     this.#held = new HeldPackets({
       maxPackets: MAX_HELD_PACKETS,
       timeoutMs: HOLD_TIMEOUT_MS,
@@ -118,10 +138,26 @@ export class NamespaceDatapath {
     return this.#path.pus.byContext(contextID)
   }
 
-  /** Adds or replaces a PU; a new one's queue is bound. Throws `KernelError`. */
-  setPU(queueNumber: number, pu: PUContext): void {
-    if (!this.#path.pus.byQueue(queueNumber)) this.#queue.bind(queueNumber)
-    this.#path.pus.set(queueNumber, pu)
+  /** The epoch of connections that are decided now. */
+  get epoch(): number {
+    return this.#epochs.current
+  }
+
+  /** Of the connections that identities were let through on. */
+  liveFlows(): Iterable<LiveFlow> {
+    return this.#path.live.values()
+  }
+
+  /**
+   * Adds or replaces a PU; a new one's queue is bound. Where that may revoke what was allowed, connections are decided in the next
+   * epoch from now on, and those of before are decided again. Throws `KernelError`.
+   */
+  setPU(queueNumber: number, pu: PUContext, mayRevoke = false): void {
+    const { pus } = this.#path
+    const next = mayRevoke ? this.#epochs.next(pus.all()) : this.epoch
+    if (!pus.byQueue(queueNumber)) this.#queue.bind(queueNumber)
+    pus.set(queueNumber, pu)
+    this.#epochs.enter(next)
   }
 
   removePU(queueNumber: number, contextID: string): void {
@@ -144,6 +180,7 @@ export class NamespaceDatapath {
 
   sweep(): void {
     this.#path.flows.sweep(this.#path.now())
+    if (this.#path.live.size > 0) this.#epochs.sweep()
   }
 
   stats() {
@@ -151,6 +188,7 @@ export class NamespaceDatapath {
   }
 
   close(): void {
+    this.#epochs.close()
     this.#held.clear()
     this.#queue.close()
   }
@@ -173,7 +211,11 @@ export class NamespaceDatapath {
     const ends = readEnds(data, offset, length)
     if (!decision || !pu || !ends) return
     const side = hook === NF_INET_LOCAL_OUT ? 'app' : 'net'
-    reportKernelDecision(this.#path.reporter, { pu, outcome: decision.outcome, ends, side })
+    const { outcome } = decision
+    reportKernelDecision(this.#path.reporter, { pu, outcome, ends, side })
+    if (ends.protocol !== 'tcp' || (outcome !== 'accept' && outcome !== 'observe')) return
+    const [{ contextID }, role, key] = [pu, side === 'app' ? 'client' : 'server', flowKeyOf(ends)] as const
+    this.#path.live.add({ role, key, contextID, peer: undefined, addedAtMs: this.#path.now() })
   }
 
   #decideHeld(held: HeldPacket, isTimeout: boolean): void {
@@ -198,7 +240,7 @@ export class NamespaceDatapath {
       isLoopback: queued.isLoopback,
       pu,
       state: stateOfMark(queued.mark),
-      isCurrentEpoch: epochOfMark(queued.mark) === this.#options.filterQueue.commands.epoch,
+      isCurrentEpoch: epochOfMark(queued.mark) === this.epoch,
     }
     const veto = isHeld ? undefined : this.#processing?.before(arrival)
     if (veto) return veto
@@ -220,7 +262,7 @@ export class NamespaceDatapath {
     verdict: Verdict,
     pu: PUContext | undefined,
   ): void {
-    const { commands } = this.#options.filterQueue
+    const commands = { key: this.#options.filterQueue.commands.key, epoch: this.epoch }
     const mark = foreignMark(queued.mark)
     if (verdict.action === 'accept') this.#pass(queued, NF_ACCEPT, mark, verdict.length)
     else if (verdict.action === 'set') {

@@ -9,10 +9,12 @@ import {
 import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hmacTokenEngine } from './datapath/simulation/hmac-token-engine.js'
+import { inMemoryFlowJournal } from './flow-journal.js'
 import { type NfqEnforcer, type NfqEnforcerOptions, nfqEnforcer } from './nfq-enforcer.js'
 import { NF_INET_LOCAL_OUT } from './queue.js'
 import { type InMemoryPacketQueue, openInMemoryPacketQueue } from './queue-in-memory.js'
 import { LINUX_SYN_OPTIONS, tcpPacket } from './testing/index.js'
+import { NO_CONNECTIONS } from './testing/no-connections.js'
 
 let queues: InMemoryPacketQueue[]
 let enforcer: NfqEnforcer
@@ -30,6 +32,7 @@ function newEnforcer(
       queues.push(queue)
       return queue
     },
+    openConnections: () => NO_CONNECTIONS,
     ...options,
   })({
     serverID: 'host-a',
@@ -151,17 +154,74 @@ describe('start and stop', () => {
   })
 })
 
+describe('the epoch', () => {
+  const accepting = (value: string) =>
+    testPolicy({
+      receiverRules: [
+        { name: value, action: 'accept', clauses: [{ key: 'app', operator: '=', values: [value] }] },
+      ],
+    })
+
+  it('moves on with a policy that allows something else, and with nothing else', async () => {
+    await enforcer.start()
+    const epochs = []
+    const identity = [{ key: 'app', value: 'x' }]
+    for (const policy of [accepting('a'), accepting('a'), { ...accepting('a'), identity }, accepting('b')])
+      epochs.push((await enforcer.enforce(pu('a', policy))).epoch)
+    epochs.push((await enforcer.enforce(pu('b', accepting('a')))).epoch)
+    expect(epochs).toEqual([0, 0, 0, 1, 1])
+    expect(enforcer.filterQueue().commands.epoch).toBe(1)
+  })
+
+  it('stays with onPolicyChange: keep', async () => {
+    const keeping = newEnforcer({ onPolicyChange: 'keep' })
+    await keeping.start()
+    for (const value of ['a', 'b']) {
+      expect(await keeping.enforce(pu('a', accepting(value)))).toMatchObject({ epoch: 0 })
+    }
+    await keeping.stop()
+  })
+
+  it('outlives the process, as do the policies that were in force', async () => {
+    const journal = inMemoryFlowJournal()
+    const epochs = []
+    for (const value of ['a', 'b', 'b', 'c']) {
+      const next = newEnforcer({ journal })
+      await next.start()
+      epochs.push((await next.enforce(pu('a', accepting(value)))).epoch)
+      await next.stop()
+    }
+    expect(epochs).toEqual([0, 1, 1, 2])
+  })
+
+  it('does not move where the kernel does not tell which are in use: the old policy stays', async () => {
+    const refusal = new KernelError({ op: 'IPCTNL_MSG_CT_GET', errno: 'EPERM' })
+    const refused = newEnforcer({
+      openConnections: () => {
+        throw refusal
+      },
+    })
+    await refused.start()
+    await refused.enforce(pu('a', accepting('a')))
+    await expect(refused.enforce(pu('a', accepting('b')))).rejects.toBe(refusal)
+    expect(await refused.enforce(pu('a', accepting('a')))).toMatchObject({ epoch: 0 })
+    await refused.stop()
+  })
+})
+
 describe('enforce', () => {
   beforeEach(() => enforcer.start())
 
   it('gives every PU a queue of the block, keeps it for a new policy, and frees it', async () => {
-    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097 })
-    expect(await enforcer.enforce(pu('b'))).toEqual({ queueNumber: 4098 })
-    expect(await enforcer.enforce(pu('a', testPolicy({ receiverRules: [] })))).toEqual({ queueNumber: 4097 })
+    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
+    expect(await enforcer.enforce(pu('b'))).toEqual({ queueNumber: 4098, epoch: 0 })
+    expect(await enforcer.enforce(pu('a', testPolicy({ receiverRules: [] })))).toMatchObject({
+      queueNumber: 4097,
+    })
     await enforcer.unenforce('a')
     await enforcer.unenforce('a')
     expect(() => queues[0]!.inject({ queue: 4097, bytes: syn() })).toThrow(RangeError)
-    expect(await enforcer.enforce(pu('c'))).toEqual({ queueNumber: 4097 })
+    expect(await enforcer.enforce(pu('c'))).toMatchObject({ queueNumber: 4097 })
   })
 
   it('gives two PUs at once two queues', async () => {
@@ -186,7 +246,7 @@ describe('enforce', () => {
     await expect(enforcer.enforce(pu('a'))).rejects.toMatchObject({ errno: 'EBUSY' })
     expect(enforcer.counters('a')).toEqual({})
     queue.unbind(4097)
-    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097 })
+    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
   })
 
   it('refuses an identity that does not fit, and what was enforced goes on', async () => {
@@ -198,7 +258,7 @@ describe('enforce', () => {
     await expect(enforcer.enforce(pu('b', testPolicy({ identity })))).rejects.toMatchObject({})
     queues[0]!.inject({ queue: 4097, bytes: syn() })
     expect(queues[0]!.verdicts.at(-1)!.payload).toBeDefined()
-    expect(await enforcer.enforce(pu('c'))).toEqual({ queueNumber: 4098 })
+    expect(await enforcer.enforce(pu('c'))).toEqual({ queueNumber: 4098, epoch: 0 })
   })
 
   it('that is overtaken by the end leaves nothing behind', async () => {
@@ -208,7 +268,7 @@ describe('enforce', () => {
     for (const update of updates) await expect(update).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
     await enforcer.start()
     expect(enforcer.counters('a')).toEqual({})
-    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097 })
+    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
     expect(() => queues.at(-1)!.inject({ queue: 4097, bytes: syn() })).not.toThrow()
   })
 

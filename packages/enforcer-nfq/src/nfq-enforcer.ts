@@ -20,18 +20,24 @@ import {
   TriremeError,
 } from '@trireme/core'
 import { Adoption, socketsOf } from './adoption.js'
+import type { Connections, ConnectionsOptions } from './connections.js'
 import { Counters } from './datapath/counters.js'
 import { PUContext } from './datapath/pu-context.js'
 import { Reporter } from './datapath/reporter.js'
+import { type FlowJournal, inMemoryFlowJournal } from './flow-journal.js'
+import { FlowMemory } from './flow-memory.js'
 import { type KernelQueue, kernelQueue, readKernelQueues } from './kernel-queues.js'
 import { LiveNetworks } from './live-networks.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
 import { type ConnectedSocket, readConnectedSockets } from './netlink/sock-diag.js'
+import { policyDigest } from './policy-digest.js'
 import type { PacketQueue, PacketQueueOptions } from './queue.js'
 import { readNameServers, resolverWarnings } from './resolver-warnings.js'
 
 const RENEWAL_CHECK_MS = 5000
 const SWEEP_MS = 5000
+const JOURNAL_MS = 1000
+const OWN_NAMESPACE = ''
 
 export interface NfqEnforcerOptions {
   /** `mutual` (default): the client's transmitter rules decide over servers, too. */
@@ -46,7 +52,14 @@ export interface NfqEnforcerOptions {
    * queue is read; this process's own is left alone.
    */
   readonly namespaces?: 'own' | 'per-pu'
-  /** The epoch of connections that are decided now, 0 to 15. Default 0. */
+  /**
+   * What becomes of live connections that a changed policy no longer allows: `revoke` (default) ends them within a second, `keep`
+   * lets them go on.
+   */
+  readonly onPolicyChange?: 'revoke' | 'keep'
+  /** Outlives the process, so that live connections can be told apart after a restart. One per enforcer. Default: in memory. */
+  readonly journal?: FlowJournal
+  /** The epoch of connections that are decided first, 0 to 15, where the journal knows of none. Default 0. */
   readonly epoch?: number
   /**
    * What becomes of the TCP connections that a PU has when it is first enforced: `keep` (default) lets them go on, `reset` ends
@@ -63,6 +76,8 @@ export interface NfqEnforcerOptions {
   readonly readSockets?: (netns: string | undefined) => readonly ConnectedSocket[]
   /** Tells the addresses of a PU's name servers; by default its resolv.conf does. */
   readonly nameServersOf?: (runtime: PURuntime) => readonly string[]
+  /** Opens the lists of connections and sockets; the kernel's by default. */
+  readonly openConnections?: (options: ConnectionsOptions) => Connections
 }
 
 export interface NfqEnforcerComponents {
@@ -104,6 +119,8 @@ export function nfqEnforcer(options: NfqEnforcerOptions = {}): Factory<NfqEnforc
 
 interface Enforced {
   readonly queueNumber: number
+  /** How the journal calls the network namespace: by its PU, or empty for this process's own. */
+  readonly namespace: string
   readonly datapath: NamespaceDatapath
 }
 
@@ -118,6 +135,7 @@ class Enforcing implements NfqEnforcer {
   readonly #triremeNetworks: LiveNetworks
   readonly #enforced = new Map<string, Enforced>()
   readonly #timers: NodeJS.Timeout[] = []
+  readonly #memory: FlowMemory
   #filterQueue: FilterQueue | undefined
   /** Of this process's own namespace. */
   #ownDatapath: NamespaceDatapath | undefined
@@ -132,6 +150,7 @@ class Enforcing implements NfqEnforcer {
     this.#triremeNetworks = new LiveNetworks(networks.trireme)
     this.#reporter = new Reporter(collector, this.#now)
     const onError = (_contextID: string, error: unknown) => this.#onError(error)
+    this.#memory = new FlowMemory(options.journal ?? inMemoryFlowJournal(), this.#onError)
     const suites = [{ secrets, tokenEngine }, ...accepted]
     this.#handshakes = new HandshakeSet(suites, { serverID, now: this.#now, onError })
   }
@@ -141,27 +160,32 @@ class Enforcing implements NfqEnforcer {
     const { generation = 0, epoch = 0, namespaces = 'own' } = this.#options
     const flowQueue = QUEUE_BLOCK_SIZE * (1 + (generation % QUEUE_BLOCK_COUNT))
     const filterQueue = { flowQueue, commands: { key: randomInt(1, KEY_COUNT), epoch } }
-    if (namespaces === 'own') this.#ownDatapath = this.#openDatapath(filterQueue, undefined)
+    await this.#memory.load()
+    if (namespaces === 'own') this.#ownDatapath = this.#openDatapath(filterQueue, OWN_NAMESPACE, undefined)
     this.#filterQueue = filterQueue
     this.#handshakes.listen()
     this.#every(RENEWAL_CHECK_MS, () => void this.#handshakes.renew())
     this.#every(SWEEP_MS, () => this.#sweep())
+    this.#every(JOURNAL_MS, () => void this.#flush())
   }
 
   async stop(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
     this.#handshakes.close()
+    const flushed = this.#flush()
     for (const datapath of this.#datapaths()) datapath.close()
     for (const contextID of this.#enforced.keys()) this.#handshakes.remove(contextID)
     this.#enforced.clear()
     this.#ownDatapath = undefined
     this.#filterQueue = undefined
+    await flushed
   }
 
   filterQueue(): FilterQueue {
     if (!this.#filterQueue)
       throw new TriremeError('ERR_NOT_STARTED', 'filterQueue: the enforcer is not started')
-    return this.#filterQueue
+    const { flowQueue, commands } = this.#filterQueue
+    return { flowQueue, commands: { ...commands, epoch: this.#ownDatapath?.epoch ?? commands.epoch } }
   }
 
   async enforce(pu: PUInfo): Promise<Enforcement> {
@@ -175,7 +199,8 @@ class Enforcing implements NfqEnforcer {
       const enforced = known ?? this.#place(pu)
       this.#setPU(enforced, context)
       this.#enforced.set(contextID, enforced)
-      return { queueNumber: enforced.queueNumber, ...adopting(enforced), ...this.#warnings(pu) }
+      const { queueNumber, datapath } = enforced
+      return { queueNumber, epoch: datapath.epoch, ...adopting(enforced), ...this.#warnings(pu) }
     } catch (error) {
       if (!this.#enforced.has(contextID)) this.#handshakes.remove(contextID)
       throw error
@@ -191,14 +216,19 @@ class Enforcing implements NfqEnforcer {
     return warnings.length > 0 ? { warnings } : {}
   }
 
-  #setPU({ datapath, queueNumber }: Enforced, context: PUContext): void {
-    const { adopt = 'keep' } = this.#options
+  #setPU({ datapath, queueNumber, namespace }: Enforced, context: PUContext): void {
+    const { adopt = 'keep', onPolicyChange = 'revoke' } = this.#options
     const isFirst = !this.#enforced.has(context.contextID)
+    const digest = policyDigest(context.policy)
+    const known = this.#memory.policy(context.contextID)
+    const mayRevoke = onPolicyChange === 'revoke' && known !== undefined && known !== digest
     try {
       const mayAdopt = isFirst && adopt === 'keep' && context.pu.runtime.isNew !== true
       const adoption = mayAdopt ? this.#snapshot(context.pu) : undefined
-      datapath.setPU(queueNumber, context)
+      datapath.setPU(queueNumber, context, mayRevoke)
       if (adoption) datapath.setAdoption(queueNumber, adoption)
+      this.#memory.notePolicy(context.contextID, digest)
+      if (mayRevoke) this.#memory.noteEpoch(namespace, datapath.epoch)
     } catch (error) {
       const isInUse = this.#datapaths().includes(datapath)
       if (!isInUse) datapath.close()
@@ -263,23 +293,29 @@ class Enforcing implements NfqEnforcer {
         `PU ${contextID}: isolated by ${isolation.by}, but the enforcer serves namespaces: ${this.#options.namespaces ?? 'own'}`,
       )
     }
-    if (this.#ownDatapath) return { datapath: this.#ownDatapath, queueNumber: this.#freeQueue() }
-    const datapath = this.#openDatapath(filterQueue, isOwnNamespace ? undefined : isolation.path)
-    return { datapath, queueNumber: filterQueue.flowQueue + 1 }
+    if (this.#ownDatapath)
+      return { datapath: this.#ownDatapath, queueNumber: this.#freeQueue(), namespace: OWN_NAMESPACE }
+    const netns = isOwnNamespace ? undefined : isolation.path
+    const datapath = this.#openDatapath(filterQueue, contextID, netns)
+    return { datapath, queueNumber: filterQueue.flowQueue + 1, namespace: contextID }
   }
 
-  #openDatapath(filterQueue: FilterQueue, netns: string | undefined): NamespaceDatapath {
-    const { authorization = 'mutual', openQueue } = this.#options
+  #openDatapath(filterQueue: FilterQueue, namespace: string, netns: string | undefined): NamespaceDatapath {
+    const { authorization = 'mutual', openQueue, openConnections } = this.#options
+    const { epoch = filterQueue.commands.epoch, liveFlows } = this.#memory.namespace(namespace)
     return new NamespaceDatapath({
       handshakes: this.#handshakes,
       authorization,
       reporter: this.#reporter,
-      filterQueue,
+      filterQueue: { ...filterQueue, commands: { ...filterQueue.commands, epoch } },
+      liveFlows,
+      onLiveFlow: flow => this.#memory.noteFlow(namespace, flow),
       triremeNetworks: this.#triremeNetworks,
       now: this.#now,
       onError: this.#onError,
-      ...(this.#processor ? { processor: this.#processor } : {}),
-      ...(openQueue ? { openQueue } : {}),
+      ...(this.#processor && { processor: this.#processor }),
+      ...(openQueue && { openQueue }),
+      ...(openConnections && { openConnections }),
       ...(netns === undefined ? {} : { netns }),
     })
   }
@@ -291,6 +327,20 @@ class Enforcing implements NfqEnforcer {
 
   #sweep(): void {
     for (const datapath of this.#datapaths()) datapath.sweep()
+  }
+
+  #flush(): Promise<void> {
+    return this.#memory.flush(() => {
+      const enforced = [...this.#enforced]
+      const policies = enforced.flatMap(([contextID]) => {
+        const digest = this.#memory.policy(contextID)
+        return digest === undefined ? [] : [[contextID, digest] as const]
+      })
+      const namespaces = enforced.map(([, { namespace, datapath }]) => {
+        return [namespace, { epoch: datapath.epoch, liveFlows: datapath.liveFlows() }] as const
+      })
+      return { policies: new Map(policies), namespaces: new Map(namespaces) }
+    })
   }
 
   #freeQueue(): number {

@@ -111,7 +111,7 @@ describe.each(FAMILIES)('rules over addresses in the kernel, %s', family => {
       names,
       networks: { trireme: [], excluded: [] },
       filterQueue: FILTER_QUEUE,
-      pus: [{ pu: testPU('web', policy), enforcement: { queueNumber: 4097 } }],
+      pus: [{ pu: testPU('web', policy), enforcement: { queueNumber: 4097, epoch: 2 } }],
       inherited: [],
     }
     const layout = layoutOf(input, family)

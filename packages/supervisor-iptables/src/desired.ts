@@ -1,4 +1,4 @@
-import { type Networks, type PortRange, type PUInfo, TriremeError } from '@trireme/core'
+import { EPOCH_COUNT, type Networks, type PortRange, type PUInfo, TriremeError } from '@trireme/core'
 import { puHash } from './chain-names.js'
 import { parseCIDR } from './cidr.js'
 import type { InheritedMatch } from './rules.js'
@@ -9,6 +9,8 @@ export interface Desired {
   /** Without it there shall be no rules at all. */
   readonly isInstalled: boolean
   readonly networks: Networks
+  /** The epoch of connections that are decided now; undefined until a PU is supervised: the enforcer's own. */
+  readonly epoch: number | undefined
   /** By context ID. */
   readonly pus: ReadonlyMap<string, SupervisedPU>
   readonly inherited: readonly InheritedMatch[]
@@ -17,6 +19,7 @@ export interface Desired {
 export const NOTHING: Desired = {
   isInstalled: false,
   networks: { trireme: [], excluded: [] },
+  epoch: undefined,
   pus: new Map(),
   inherited: [],
 }
@@ -31,7 +34,15 @@ export function withPU(desired: Desired, supervised: SupervisedPU): Desired {
     if (other.contextID !== pu.contextID) checkPorts(pu, other)
   }
   const pus = new Map(desired.pus).set(pu.contextID, supervised)
-  return { ...desired, pus, inherited: withoutInherited(desired, pu.contextID) }
+  const epoch = laterEpoch(desired.epoch, supervised.enforcement.epoch)
+  return { ...desired, epoch, pus, inherited: withoutInherited(desired, pu.contextID) }
+}
+
+/** Changes of two PUs may come in another order than the enforcer made them. */
+function laterEpoch(known: number | undefined, given: number): number {
+  if (known === undefined) return given
+  const ahead = (given - known + EPOCH_COUNT) % EPOCH_COUNT
+  return ahead <= EPOCH_COUNT / 2 ? given : known
 }
 
 /** The same object where there was nothing of the PU. */

@@ -1,4 +1,4 @@
-import { type FilterQueue, KernelError, type Supervisor } from '@trireme/core'
+import { connectionMark, type FilterQueue, KernelError, type Supervisor } from '@trireme/core'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { chainNames, puChainNames, puHash } from './chain-names.js'
 import { FAMILIES } from './family.js'
@@ -7,7 +7,7 @@ import { type IptablesSupervisorOptions, supervisorOver } from './iptables-super
 import { FILTER_QUEUE, ipRule, testPU } from './pu-fixture.js'
 
 const names = chainNames('host-a')
-const queue = { queueNumber: 4097 }
+const queue = { queueNumber: 4097, epoch: 2 }
 
 let programs: IptablesInMemory
 let supervisor: Supervisor
@@ -98,7 +98,7 @@ describe('changes', () => {
   it('replace the rules of a PU, and remove its chains', async () => {
     const before = await saved()
     await supervisor.supervise(testPU('web'), queue)
-    await supervisor.supervise(testPU('web'), { queueNumber: 4098 })
+    await supervisor.supervise(testPU('web'), { queueNumber: 4098, epoch: 2 })
     expect(await saved()).not.toContain('--queue-num 4097')
     expect(await saved()).toContain('--queue-num 4098')
     await supervisor.unsupervise('web')
@@ -106,14 +106,28 @@ describe('changes', () => {
   })
 
   it('read the commands anew each time', async () => {
-    const epochs = [4, 5]
+    const keys = [4, 5]
     const changing = make({}, 'host-b', () => ({
       flowQueue: 1,
-      commands: { key: 1, epoch: epochs.shift() ?? 6 },
+      commands: { key: keys.shift() ?? 6, epoch: 0 },
     }))
     await changing.start()
     await changing.supervise(testPU('web'), queue)
-    expect(await saved()).toContain('--set-xmark 0x2900000/0x7f00000')
+    expect(await saved()).toContain('--mark 0x28000000/0xf8000000')
+  })
+
+  it('put flows into the latest epoch that the enforcer named, in whatever order it arrives', async () => {
+    for (const [epoch, expected] of [
+      [14, 14],
+      [1, 1],
+      [15, 1],
+      [2, 2],
+    ] as const) {
+      await supervisor.supervise(testPU('web'), { ...queue, epoch })
+      expect(await saved()).toContain(
+        `--set-xmark 0x${connectionMark('auth', expected).toString(16)}/0x7f00000`,
+      )
+    }
   })
 
   it('put in again a jump that somebody has flushed', async () => {
@@ -217,7 +231,7 @@ describe('after a restart', () => {
     expect(left).toContain(`-A ${names.in} -p tcp -m tcp --dport 80:81 -g ${chains.in}`)
     expect(left).toContain(`-A ${chains.in} -j DROP`)
     expect(left).not.toContain('--queue-num 4097')
-    await supervisor.supervise(testPU('web'), { queueNumber: 8193 })
+    await supervisor.supervise(testPU('web'), { queueNumber: 8193, epoch: 2 })
     expect(await saved()).toContain('--queue-num 8193')
     expect(await saved()).not.toContain('--dport 80:81')
   })
@@ -285,7 +299,7 @@ describe('sets of networks', () => {
     await supervisor.supervise(withList(some(0)), queue)
     const before = await saved()
     programs.refuse = (_, table) => (table.includes('--queue-num 4098') ? 'no' : undefined)
-    await expect(supervisor.supervise(withList(some(100)), { queueNumber: 4098 })).rejects.toThrow('no')
+    await expect(supervisor.supervise(withList(some(100)), { queueNumber: 4098, epoch: 2 })).rejects.toThrow('no')
     expect(await saved()).toBe(before)
     programs.refuse = () => undefined
     await supervisor.supervise(withList(some(200)), queue)

@@ -242,10 +242,12 @@ class IptablesSupervisor implements NamespaceSupervisor {
   }
 
   async #switchTo(desired: Desired, vanishedPaths: ReadonlySet<string>): Promise<void> {
+    const { flowQueue, commands } = this.#filterQueue()
+    const { epoch = commands.epoch } = desired
     const input = {
       ...desired,
       names: this.#names,
-      filterQueue: this.#filterQueue(),
+      filterQueue: { flowQueue, commands: { ...commands, epoch } },
       pus: [...desired.pus.values()],
       vanishedPaths,
     }

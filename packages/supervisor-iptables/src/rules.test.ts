@@ -149,7 +149,7 @@ describe('the rules', () => {
   })
 
   it('ask the queue of a PU that adopts about what belongs to no flow', () => {
-    const enforcement = { queueNumber: 4097, adopts: true }
+    const enforcement = { queueNumber: 4097, epoch: 2, adopts: true }
     const adopting = { ...input, pus: [{ pu: testPU('web'), enforcement }] }
     const resettable = '-p tcp -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254'
     expect(puChain('midStream', adopting).slice(0, 3)).toEqual([
@@ -352,7 +352,7 @@ function log(outcome: string): string {
 }
 
 function supervised(...args: Parameters<typeof testPU>) {
-  return { pu: testPU(...args), enforcement: { queueNumber: 4097 } }
+  return { pu: testPU(...args), enforcement: { queueNumber: 4097, epoch: FILTER_QUEUE.commands.epoch } }
 }
 
 function range(first: number, last = first) {

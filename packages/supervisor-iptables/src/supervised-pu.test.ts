@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ipRule, testPU } from './pu-fixture.js'
 import { checkSupervisedPU } from './supervised-pu.js'
 
-const enforcement = { queueNumber: 4097 }
+const enforcement = { queueNumber: 4097, epoch: 2 }
 
 describe('a PU is refused', () => {
   it.each([
@@ -58,7 +58,7 @@ describe('a PU is refused', () => {
     const byClass = testPU('web', {}, { isolation: { by: 'net-cls', classID: 0 } })
     expect(() => checkSupervisedPU({ pu: byClass, enforcement })).toThrow(RangeError)
     const pu = testPU('web')
-    expect(() => checkSupervisedPU({ pu, enforcement: { queueNumber: 65536 } })).toThrow(RangeError)
+    expect(() => checkSupervisedPU({ pu, enforcement: { queueNumber: 65536, epoch: 2 } })).toThrow(RangeError)
     const open = testPU('web', { action: 'allow-all' })
     expect(() => checkSupervisedPU({ pu: open, enforcement })).toThrow(/not supervised/)
   })

@@ -1,4 +1,11 @@
-import { type Enforcement, type IPRule, type PortRange, type PUInfo, TriremeError } from '@trireme/core'
+import {
+  type Enforcement,
+  EPOCH_COUNT,
+  type IPRule,
+  type PortRange,
+  type PUInfo,
+  TriremeError,
+} from '@trireme/core'
 import { parseCIDR } from './cidr.js'
 import { isToken } from './rule.js'
 
@@ -22,6 +29,9 @@ export function checkSupervisedPU({ pu, enforcement }: SupervisedPU): void {
   }
   if (!isUint16(enforcement.queueNumber)) {
     throw new RangeError(`queueNumber: ${enforcement.queueNumber} is not an integer from 0 to 65535`)
+  }
+  if (!(isUint16(enforcement.epoch) && enforcement.epoch < EPOCH_COUNT)) {
+    throw new RangeError(`epoch: ${enforcement.epoch} is not an integer from 0 to ${EPOCH_COUNT - 1}`)
   }
   for (const range of runtime.ports) {
     if (!isPortRange(range)) throw new RangeError(`PU ${pu.contextID}: ports: ${describe(range)}`)

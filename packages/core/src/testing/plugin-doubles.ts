@@ -55,7 +55,7 @@ export function newTestEnforcer(): TestDouble<Enforcer> {
     async enforce({ contextID }) {
       const queueNumber = queues.get(contextID) ?? nextQueue++
       queues.set(contextID, queueNumber)
-      return { queueNumber }
+      return { queueNumber, epoch: 0 }
     },
     async setTargetNetworks() {},
     async unenforce(contextID) {

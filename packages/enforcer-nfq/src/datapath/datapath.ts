@@ -1,5 +1,6 @@
 import { ACK_OVERLAY_BYTES } from '@trireme/core'
 import type { Arrival } from './arrival.js'
+import { decideAgain } from './decide-again.js'
 import { edited, type Path } from './path.js'
 import { receiveAck } from './receive-ack.js'
 import { receiveSyn } from './receive-syn.js'
@@ -20,7 +21,15 @@ export function decide(path: Path, arrival: Arrival): Verdict {
   if (packet.isSynAck) return arrival.side === 'app' ? sendSynAck(path, arrival) : netSynAck(path, arrival)
   // SYN with RST or FIN is no TCP that a kernel would send.
   if (packet.hasSyn) return drop('format')
+  if (isOfOtherEpoch(arrival)) return decideAgain(path, arrival)
   return arrival.side === 'app' ? appSegment(path, arrival) : netSegment(path, arrival)
+}
+
+/** A late overlay finds its own way in every epoch: it brings nothing to an application. */
+function isOfOtherEpoch({ packet, state, isCurrentEpoch }: Arrival): boolean {
+  return (
+    !isCurrentEpoch && (state === 'auth' || state === 'acl' || state === 'sent') && !packet.hasOverlayOption
+  )
 }
 
 function appSyn(path: Path, arrival: Arrival): Verdict {
@@ -82,8 +91,7 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
   if (state === 'auth' || state === 'acl') return decidedWithoutFlow(path, arrival)
   // A released client that was silent for longer than its entry lives: only the server's first word ends this state. Where both
   // ends share the entry, there is no such state, and the packet might be the server's.
-  const isReleased =
-    state === 'sent' && arrival.side === 'app' && arrival.isCurrentEpoch && !arrival.isLoopback
+  const isReleased = state === 'sent' && arrival.side === 'app' && !arrival.isLoopback
   if (isReleased && !packet.hasOverlayOption) return ACCEPT
   if (!path.resets.take(path.now())) return drop('mid-stream')
   return edited(plain(path, packet), refuse)
@@ -91,9 +99,7 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
 
 /** The kernel knows the connection as decided: an overlay is a late duplicate and goes, anything else has no business here. */
 function decidedWithoutFlow(path: Path, arrival: Arrival): Verdict {
-  const { packet, isCurrentEpoch } = arrival
-  if (!isCurrentEpoch)
-    return path.resets.take(path.now()) ? edited(plain(path, packet), refuse) : drop('mid-stream')
+  const { packet } = arrival
   if (!packet.hasOverlayOption) return ACCEPT
   const isDuplicate = arrival.side === 'net' && packet.hasAck && packet.payloadLength === ACK_OVERLAY_BYTES
   return isDuplicate ? edited(plain(path, packet), accept) : drop('state')

@@ -1,6 +1,7 @@
 import type { CompiledNetworks, HandshakeSet } from '@trireme/core'
 import type { EditFault } from '../packet/seal.js'
 import type { FlowTable } from './flow-table.js'
+import type { LiveFlows } from './live-flows.js'
 import type { LocalAddresses } from './local-addresses.js'
 import type { PUTable } from './pu-table.js'
 import type { ReplayFilter } from './replay-filter.js'
@@ -17,10 +18,13 @@ export interface Path {
   readonly triremeNetworks: CompiledNetworks
   readonly pus: PUTable
   readonly flows: FlowTable
+  readonly live: LiveFlows
   readonly replays: ReplayFilter
   readonly addresses: LocalAddresses
   readonly reporter: Reporter
   readonly resets: TokenBucket
+  /** Has connections of other epochs decided again, shortly. */
+  readonly settleSoon: () => void
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** Where a rewritten packet is put. */

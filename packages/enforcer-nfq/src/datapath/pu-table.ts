@@ -16,6 +16,10 @@ export class PUTable {
     this.#byQueue.delete(queueNumber)
   }
 
+  all(): readonly PUContext[] {
+    return [...this.#byContext.values()]
+  }
+
   byContext(contextID: string): PUContext | undefined {
     return this.#byContext.get(contextID)
   }

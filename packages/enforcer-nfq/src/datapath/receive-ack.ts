@@ -46,7 +46,7 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
     path.reporter.report({ pu, peer, decision: rejected(fault), role: 'server', key, flowID: id })
     return drop(fault)
   }
-  const decision = decideReceiver(pu, peer, packet.destinationPort)
+  const decision = decideReceiver(pu, peer.claims, packet.destinationPort)
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
   // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
   if (decision.verdict === 'reject') return deny(path, pu, packet)
@@ -54,5 +54,7 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   flow.ackOverlay = new Uint8Array(packet.payload())
   flow.lastSeenMs = path.now()
   path.flows.settle(flow)
+  const addedAtMs = path.now()
+  path.live.add({ role: 'server', key, contextID: pu.contextID, peer: peer.claims, addedAtMs })
   return edited(stripOverlay(packet, path.out), size => setState('auth', size))
 }

@@ -87,7 +87,7 @@ function admitSynAck(path: Path, incoming: IncomingSynAck): Verdict {
   if (flow.answer && flow.answer.isn !== answer.isn) return edited(stripOverlay(packet, path.out), accept)
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
-  const decision = decideTransmitter(path, pu, peer, packet.sourcePort)
+  const decision = decideTransmitter(path, pu, peer.claims, packet.sourcePort)
   const isNews = flow.stage === 'syn-sent' || decision.verdict === 'reject'
   if (isNews) path.reporter.report({ pu, peer, decision, role: 'client', key: flow.key, flowID: flow.id })
   if (decision.verdict === 'reject') return refuseSynAck(path, flow, packet)

@@ -58,7 +58,7 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
     return badSyn(path, pu, packet, 'replay')
   const isOurs = path.handshakes.isOwn(peer.hash)
   if (isOurs && !isLocal(path, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
-  const decision = decideReceiver(pu, peer, packet.destinationPort)
+  const decision = decideReceiver(pu, peer.claims, packet.destinationPort)
   const id = flowID(h1)
   if (decision.verdict === 'reject') {
     path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })

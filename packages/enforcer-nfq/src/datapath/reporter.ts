@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import type { EventCollector, FlowEndpoint, FlowReason, PacketProtocol, PeerRecord } from '@trireme/core'
+import type { EventCollector, FlowEndpoint, FlowReason, PacketProtocol } from '@trireme/core'
 import { formatAddress } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
+import type { PeerClaims } from './live-flows.js'
 import type { PUContext } from './pu-context.js'
 
 /** What one end decided, and why. */
@@ -14,7 +15,7 @@ export interface Decision {
 
 export interface FlowReport {
   readonly pu: PUContext
-  readonly peer?: PeerRecord | undefined
+  readonly peer?: { readonly claims: PeerClaims } | undefined
   readonly decision: Decision
   /** Absent where the SYN had no overlay. */
   readonly flowID?: string | undefined

@@ -24,6 +24,10 @@ export function sendAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdic
   const fault = peerFault(path, flow)
   if (fault instanceof Promise) return hold(fault)
   if (fault) return disown(path, flow, packet, fault)
+  if (flow.stage === 'verified' && flow.peer) {
+    const { key, pu, peer } = flow
+    path.live.add({ role: 'client', key, contextID: pu.contextID, peer: peer.claims, addedAtMs: path.now() })
+  }
   flow.stage = 'released'
   // What stood here leaves with its next resend, or the two would wait for each other for ever.
   flow.sentUpTo = packet.sequence

@@ -3,9 +3,12 @@ import { isPlain, stripOverlay } from '../packet/edit.js'
 import { rewriteSynAckToReset } from '../packet/reset.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
+import { rejected } from './decisions.js'
 import type { ClientFlow } from './flow.js'
+import type { LiveFlow } from './live-flows.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
+import type { Decision } from './reporter.js'
 import { accept, drop, refuse, setState, type Verdict } from './verdict.js'
 
 /**
@@ -16,7 +19,8 @@ export function sendPlainSyn(path: Path, pu: PUContext, packet: TcpPacket): Verd
   const rule = pu.applicationACL.match(packet.destination, packet.destinationPort, 'tcp')
   const decision = decideAddress(rule, pu.policy.mode)
   path.reporter.report({ pu, decision, role: 'client', key: packet.flowKey() })
-  if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
+  if (decision.verdict === 'accept')
+    return letThrough(path, { pu, packet, role: 'client', key: packet.flowKey() })
   return deny(path, pu, packet)
 }
 
@@ -27,7 +31,8 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
   const rule = pu.networkACL.match(packet.source, packet.destinationPort, 'tcp')
   const decision = decideAddress(rule, pu.policy.mode, 'stripped-or-unenforced')
   path.reporter.report({ pu, decision, role: 'server', key: packet.flowKey() })
-  if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
+  if (decision.verdict === 'accept')
+    return letThrough(path, { pu, packet, role: 'server', key: packet.flowKey() })
   return state === 'acl' ? drop('policy') : deny(path, pu, packet)
 }
 
@@ -47,7 +52,7 @@ export function receivePlainSynAck(path: Path, flow: ClientFlow, arrival: Arriva
     'stripped-or-unenforced',
   )
   path.reporter.report({ pu, decision, role: 'client', key: flow.key, flowID: flow.id })
-  if (decision.verdict === 'accept') return edited(plain(path, packet), length => setState('acl', length))
+  if (decision.verdict === 'accept') return letThrough(path, { pu, packet, role: 'client', key: flow.key })
   return refuseSynAck(path, flow, packet)
 }
 
@@ -73,9 +78,32 @@ export function deny(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
   return edited(plain(path, packet), refuse)
 }
 
+/** What the PU's rules over addresses say of a connection, by its client's flow key; a server's port must be its own. */
+export function decideByAddress(pu: PUContext, { role, key }: Pick<LiveFlow, 'role' | 'key'>): Decision {
+  const bytes = Buffer.from(key, 'latin1')
+  const port = bytes.readUInt16BE(34)
+  if (role === 'server' && !pu.acceptsOnPort(port)) return rejected('policy')
+  const rule =
+    role === 'client'
+      ? pu.applicationACL.match(bytes.subarray(18, 34), port, 'tcp')
+      : pu.networkACL.match(bytes.subarray(0, 16), port, 'tcp')
+  return decideAddress(rule, pu.policy.mode)
+}
+
 /** The packet without what no SYN may deliver; 0 where there is nothing to take away. */
 export function plain(path: Path, packet: TcpPacket) {
   return isPlain(packet) ? 0 : stripOverlay(packet, path.out)
+}
+
+interface LetThrough extends Pick<LiveFlow, 'role' | 'key'> {
+  readonly pu: PUContext
+  readonly packet: TcpPacket
+}
+
+function letThrough(path: Path, { pu, packet, role, key }: LetThrough): Verdict {
+  const { contextID } = pu
+  path.live.add({ role, key, contextID, peer: undefined, addedAtMs: path.now() })
+  return edited(plain(path, packet), length => setState('acl', length))
 }
 
 function explicitAccept(acl: ACL, packet: TcpPacket): IPRule | undefined {

@@ -17,8 +17,8 @@ export class MessageWriter {
     return this.bytes.length - this.length
   }
 
-  /** Begins a message of an nfnetlink subsystem: family 0, version 0, `resID` as nfgenmsg's res_id. */
-  begin(type: number, flags: number, seq: number, resID: number): void {
+  /** Begins a message of an nfnetlink subsystem: version 0, `resID` as nfgenmsg's res_id. */
+  begin(type: number, flags: number, seq: number, resID: number, family = 0): void {
     const view = this.#view
     const at = this.length
     view.setUint32(at, 0, true)
@@ -26,7 +26,8 @@ export class MessageWriter {
     view.setUint16(at + 6, flags, true)
     view.setUint32(at + 8, seq, true)
     view.setUint32(at + 12, 0, true)
-    view.setUint16(at + 16, 0, true)
+    view.setUint8(at + 16, family)
+    view.setUint8(at + 17, 0)
     view.setUint16(at + 18, resID, false)
     this.#start = at
     this.length = at + NFGEN_HDRLEN

@@ -11,12 +11,15 @@
 
 export const NETLINK_NETFILTER = 12
 export const NLMSG_ERROR = 2
+export const NLMSG_DONE = 3
 export const NLMSG_HDRLEN = 16
 export const NFGEN_HDRLEN = 20
 export const NLA_HDRLEN = 4
 export const NLA_TYPE_MASK = 0x3fff
 export const NLM_F_REQUEST = 1
 export const NLM_F_ACK = 4
+/** NLM_F_ROOT | NLM_F_MATCH. */
+export const NLM_F_DUMP = 0x300
 
 /** NLMSG_ALIGN and NLA_ALIGN. */
 export function align4(bytes: number): number {

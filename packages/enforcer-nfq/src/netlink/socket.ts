@@ -2,7 +2,15 @@ import { getSystemErrorName } from 'node:util'
 import { KernelError } from '@trireme/core'
 import { batchMemory } from './batch-memory.js'
 import { loadBinding, type NativeOpenOptions, type NativeSocket } from './binding.js'
-import { messageEnd, messageSeq, messageType, NLMSG_ERROR, parseError } from './message.js'
+import {
+  align4,
+  messageEnd,
+  messageSeq,
+  messageType,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  parseError,
+} from './message.js'
 
 /** Bytes of one datagram in memory that is reused afterwards. */
 export interface Datagram {
@@ -12,6 +20,14 @@ export interface Datagram {
   readonly end: number
   /** The datagram did not fit: what it says of its own length reaches beyond `end`. */
   readonly isCut: boolean
+}
+
+/** One message in [start, end) of a datagram. */
+export interface NetlinkMessage {
+  readonly view: DataView
+  readonly start: number
+  readonly end: number
+  readonly type: number
 }
 
 /** Who is told what a socket receives. None of these may throw. */
@@ -74,6 +90,21 @@ export class NetlinkSocket {
     const errno = datagrams.map(bytes => errorOf(bytes, seq)).find(answer => answer)
     if (errno) throw new KernelError({ op, errno: getSystemErrorName(-errno) })
     return datagrams
+  }
+
+  /** The same, as the messages of which the answer consists. */
+  list(op: string, message: Uint8Array, seq: number): readonly NetlinkMessage[] {
+    return this.dump(op, message, seq).flatMap(bytes => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      const messages: NetlinkMessage[] = []
+      for (let at = 0, end = messageEnd(view, 0, bytes.length); end !== 0; ) {
+        const type = messageType(view, at)
+        if (messageSeq(view, at) === seq && type > NLMSG_DONE) messages.push({ view, start: at, end, type })
+        at = align4(end)
+        end = messageEnd(view, at, bytes.length)
+      }
+      return messages
+    })
   }
 
   /** Reads batches from now on and keeps the event loop alive until `close`. */

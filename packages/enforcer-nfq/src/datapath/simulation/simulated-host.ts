@@ -28,6 +28,7 @@ import {
 import { PUContext } from '../pu-context.js'
 import { Reporter } from '../reporter.js'
 import { hmacTokenEngine } from './hmac-token-engine.js'
+import { simulatedConnections } from './simulated-connections.js'
 import { applyRules, type ConntrackEntry } from './simulated-rules.js'
 import { SimulatedTcp } from './simulated-tcp.js'
 
@@ -46,6 +47,8 @@ export interface SimulatedHostOptions {
   /** Wraps the engine, to make it slow or wrong. */
   readonly engine?: (engine: TokenEngine) => TokenEngine
   readonly showsStateBefore?: boolean
+  /** Whether the kernel can end sockets. Default true. */
+  readonly canEndSockets?: boolean
   /** Sees each packet while it waits for its verdict. */
   readonly onQueued?: (host: SimulatedHost, bytes: Uint8Array) => void
   /** Without an enforcer every packet passes untouched. Default true. */
@@ -86,7 +89,7 @@ export class SimulatedHost {
   /** Whose a local port is. */
   readonly ports = new Map<number, string>()
   readonly #options: SimulatedHostOptions
-  readonly #filterQueue = { flowQueue: FLOW_QUEUE, commands: { key: 21, epoch: 3 } }
+  #filterQueue = { flowQueue: FLOW_QUEUE, commands: { key: 21, epoch: 3 } }
   readonly #queues = new Map<string, number>()
   readonly #waiting = new Map<string, Waiting>()
   #queue!: InMemoryPacketQueue
@@ -119,6 +122,7 @@ export class SimulatedHost {
       filterQueue: this.#filterQueue,
       now: clock.now,
       onError,
+      openConnections: () => simulatedConnections(this, options.canEndSockets),
       openQueue: queueOptions => (this.#queue = openInMemoryPacketQueue(queueOptions)),
     })
   }
@@ -128,8 +132,20 @@ export class SimulatedHost {
     return this.handshakes.sending
   }
 
-  /** Enforces a PU, or changes its policy. */
-  async enforce(pu: SimulatedPU): Promise<void> {
+  /** Enforces a PU, or changes its policy; the rules follow at once. */
+  async enforce(pu: SimulatedPU, mayRevoke = false): Promise<void> {
+    await this.decideBy(pu, mayRevoke)
+    this.supervise()
+  }
+
+  /** Brings the rules of the enforcer's epoch into force. */
+  supervise(): void {
+    const { flowQueue, commands } = this.#filterQueue
+    this.#filterQueue = { flowQueue, commands: { ...commands, epoch: this.datapath.epoch } }
+  }
+
+  /** The enforcer's half of `enforce`. */
+  async decideBy(pu: SimulatedPU, mayRevoke = false): Promise<void> {
     const policy = { ...DENY_ALL, managementID: pu.id, identity: pu.identity, ...pu.policy }
     const runtime: PURuntime = {
       kind: 'linux-process',
@@ -142,7 +158,11 @@ export class SimulatedHost {
     const queue = this.#queues.get(pu.id) ?? FLOW_QUEUE + 1 + this.#queues.size
     await this.handshakes.add(pu.id, { puID: pu.id, tags: pu.identity })
     const known = this.datapath.pu(pu.id)
-    this.datapath.setPU(queue, new PUContext({ contextID: pu.id, runtime, policy }, known?.counters))
+    this.datapath.setPU(
+      queue,
+      new PUContext({ contextID: pu.id, runtime, policy }, known?.counters),
+      mayRevoke,
+    )
     this.#queues.set(pu.id, queue)
     for (const port of pu.ports ?? []) this.ports.set(port, pu.id)
   }

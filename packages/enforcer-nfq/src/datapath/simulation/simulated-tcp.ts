@@ -51,6 +51,10 @@ export class SimulatedTcp implements SocketHost {
     else this.#refuse(packet)
   }
 
+  connected(): readonly SimulatedSocket[] {
+    return [...this.#sockets.values()]
+  }
+
   closed(socket: SimulatedSocket): void {
     const key = keyOf(socket.local, socket.remote)
     if (this.#sockets.get(key) === socket) this.#sockets.delete(key)

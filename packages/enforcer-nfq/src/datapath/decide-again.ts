@@ -1,0 +1,45 @@
+import type { Arrival } from './arrival.js'
+import { decideReceiver, decideTransmitter } from './decisions.js'
+import type { LiveFlow } from './live-flows.js'
+import { edited, type Path } from './path.js'
+import type { Decision } from './reporter.js'
+import { decideByAddress, plain } from './unidentified.js'
+import { ACCEPT, drop, refuse, type Verdict } from './verdict.js'
+
+/** What the rules of now say of a live flow; undefined while its PU is not enforced. */
+export function judgeLiveFlow(path: Path, flow: LiveFlow): Decision | undefined {
+  const pu = path.pus.byContext(flow.contextID)
+  if (!pu) return undefined
+  if (!flow.peer) return decideByAddress(pu, flow)
+  const port = Buffer.from(flow.key, 'latin1').readUInt16BE(34)
+  return flow.role === 'server'
+    ? decideReceiver(pu, flow.peer, port)
+    : decideTransmitter(path, pu, flow.peer, port)
+}
+
+/**
+ * A segment of a connection that was decided in another epoch. Where it is known to be allowed still it passes, and the
+ * settlement, which alone changes the connection's mark, is on its way; where it is not, or nobody knows whose it is, it is answered
+ * with a reset. What only the settlement can tell waits for it: TCP sends the segment again.
+ */
+export function decideAgain(path: Path, arrival: Arrival): Verdict {
+  const { packet } = arrival
+  if (packet.isRst) return ACCEPT
+  path.settleSoon()
+  const decisions = flowsOf(path, arrival).map(flow => judgeLiveFlow(path, flow))
+  const isUnknownAddress = decisions.length === 0 && arrival.state === 'acl'
+  if (isUnknownAddress || decisions.includes(undefined)) return drop('state')
+  if (decisions.length > 0 && decisions.every(decision => decision?.verdict === 'accept')) return ACCEPT
+  return path.resets.take(path.now()) ? edited(plain(path, packet), refuse) : drop('policy')
+}
+
+/** On loopback both ends have one entry, and both must agree. */
+function flowsOf({ live }: Path, { packet, side, isLoopback }: Arrival): readonly LiveFlow[] {
+  const [there, back] = [packet.flowKey(), packet.reverseFlowKey()]
+  const outbound = live.find('client', side === 'app' ? there : back)
+  const inbound = live.find('server', side === 'app' ? back : there)
+  const across = isLoopback
+    ? [live.find('client', side === 'app' ? back : there), live.find('server', side === 'app' ? there : back)]
+    : []
+  return [outbound, inbound, ...across].filter(flow => flow !== undefined)
+}
