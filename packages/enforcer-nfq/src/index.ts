@@ -2,11 +2,11 @@ export type { Connection, Connections, ConnectionsOptions, ListedSocket } from '
 export { type FlowJournal, inMemoryFlowJournal } from './flow-journal.js'
 export type { KernelQueue } from './kernel-queues.js'
 export type { ConnectedSocket } from './netlink/sock-diag.js'
-export {
-  type NfqEnforcer,
-  type NfqEnforcerComponents,
-  type NfqEnforcerOptions,
-  type NfqEnforcerStats,
-  nfqEnforcer,
-} from './nfq-enforcer.js'
+export { nfqEnforcer } from './nfq-enforcer.js'
+export type {
+  NfqEnforcer,
+  NfqEnforcerComponents,
+  NfqEnforcerOptions,
+  NfqEnforcerStats,
+} from './nfq-enforcer-options.js'
 export type { PacketQueue, PacketQueueOptions, PacketQueueStats, QueuedPacket } from './queue.js'

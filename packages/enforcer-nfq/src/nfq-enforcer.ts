@@ -1,8 +1,6 @@
 import { randomInt } from 'node:crypto'
 import {
   type Enforcement,
-  type Enforcer,
-  type EventCollector,
   type Factory,
   type FilterQueue,
   HandshakeSet,
@@ -10,107 +8,35 @@ import {
   type Networks,
   type PacketProcessor,
   type PUInfo,
-  type PURuntime,
   prefixWarnings,
   QUEUE_BLOCK_COUNT,
   QUEUE_BLOCK_SIZE,
   type SecretSuite,
-  type Secrets,
-  type TokenEngine,
   TriremeError,
 } from '@trireme/core'
 import { Adoption, socketsOf } from './adoption.js'
-import type { Connections, ConnectionsOptions } from './connections.js'
 import { Counters } from './datapath/counters.js'
 import { PUContext } from './datapath/pu-context.js'
 import { Reporter } from './datapath/reporter.js'
-import { type FlowJournal, inMemoryFlowJournal } from './flow-journal.js'
+import { inMemoryFlowJournal } from './flow-journal.js'
 import { FlowMemory } from './flow-memory.js'
 import { type KernelQueue, kernelQueue, readKernelQueues } from './kernel-queues.js'
 import { LiveNetworks } from './live-networks.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
-import { type ConnectedSocket, readConnectedSockets } from './netlink/sock-diag.js'
+import { readConnectedSockets } from './netlink/sock-diag.js'
+import type {
+  NfqEnforcer,
+  NfqEnforcerComponents,
+  NfqEnforcerOptions,
+  NfqEnforcerStats,
+} from './nfq-enforcer-options.js'
 import { policyDigest } from './policy-digest.js'
-import type { PacketQueue, PacketQueueOptions } from './queue.js'
 import { readNameServers, resolverWarnings } from './resolver-warnings.js'
 
 const RENEWAL_CHECK_MS = 5000
 const SWEEP_MS = 5000
 const JOURNAL_MS = 1000
 const OWN_NAMESPACE = ''
-
-export interface NfqEnforcerOptions {
-  /** `mutual` (default): the client's transmitter rules decide over servers, too. */
-  readonly authorization?: 'mutual' | 'receiver'
-  /**
-   * Differs from the previous start's: each start reads queues of other numbers, so that rules which an earlier process
-   * left behind point at nobody, and drop. Default 0.
-   */
-  readonly generation?: number
-  /**
-   * `own` (default): PUs of this process's network namespace. `per-pu`: each PU has a network namespace of its own, in which its
-   * queue is read; this process's own is left alone.
-   */
-  readonly namespaces?: 'own' | 'per-pu'
-  /**
-   * What becomes of live connections that a changed policy no longer allows: `revoke` (default) ends them within a second, `keep`
-   * lets them go on.
-   */
-  readonly onPolicyChange?: 'revoke' | 'keep'
-  /** Outlives the process, so that live connections can be told apart after a restart. One per enforcer. Default: in memory. */
-  readonly journal?: FlowJournal
-  /** The epoch of connections that are decided first, 0 to 15, where the journal knows of none. Default 0. */
-  readonly epoch?: number
-  /**
-   * What becomes of the TCP connections that a PU has when it is first enforced: `keep` (default) lets them go on, `reset` ends
-   * them.
-   */
-  readonly adopt?: 'keep' | 'reset'
-  /** Hears what went wrong beside the packets; as often as it does. */
-  readonly onError?: (error: unknown) => void
-  /** Milliseconds since 1970. */
-  readonly now?: () => number
-  /** Opens the packet queue; the kernel's by default. */
-  readonly openQueue?: (options: PacketQueueOptions) => PacketQueue
-  /** Tells the connections of a network namespace; the kernel by default. */
-  readonly readSockets?: (netns: string | undefined) => readonly ConnectedSocket[]
-  /** Tells the addresses of a PU's name servers; by default its resolv.conf does. */
-  readonly nameServersOf?: (runtime: PURuntime) => readonly string[]
-  /** Opens the lists of connections and sockets; the kernel's by default. */
-  readonly openConnections?: (options: ConnectionsOptions) => Connections
-}
-
-export interface NfqEnforcerComponents {
-  readonly serverID: string
-  readonly tokenEngine: TokenEngine
-  readonly secrets: Secrets
-  /** What is accepted besides `secrets` with `tokenEngine`: while nodes migrate from one to the other. Default none. */
-  readonly accepted?: readonly SecretSuite[]
-  readonly collector: EventCollector
-  readonly networks: Networks
-  /** The user's own step before and after each decision. Default none. */
-  readonly processor?: PacketProcessor
-}
-
-/** Counters of what the enforcer did beyond single PUs. */
-export interface NfqEnforcerStats {
-  /** Signatures that were checked: records that were not remembered. */
-  readonly coldVerifications: number
-  /** Diffie-Hellman computations: pairs of records that were not remembered. */
-  readonly coldKeys: number
-  readonly counters: Readonly<Record<string, number>>
-  readonly queue: Readonly<Record<string, number>>
-}
-
-export interface NfqEnforcer extends Enforcer {
-  updateSecrets(suites: readonly SecretSuite[]): Promise<void>
-  stats(): NfqEnforcerStats
-  /**
-   * What the kernel says of the PUs' queues now, by context ID. Left out is a PU in a namespace in which its first process no longer
-   * runs.
-   */
-  kernelQueues(): ReadonlyMap<string, KernelQueue>
-}
 
 /** Decides on packets from NFQUEUE. */
 export function nfqEnforcer(options: NfqEnforcerOptions = {}): Factory<NfqEnforcerComponents, NfqEnforcer> {

@@ -299,7 +299,9 @@ describe('sets of networks', () => {
     await supervisor.supervise(withList(some(0)), queue)
     const before = await saved()
     programs.refuse = (_, table) => (table.includes('--queue-num 4098') ? 'no' : undefined)
-    await expect(supervisor.supervise(withList(some(100)), { queueNumber: 4098, epoch: 2 })).rejects.toThrow('no')
+    await expect(supervisor.supervise(withList(some(100)), { queueNumber: 4098, epoch: 2 })).rejects.toThrow(
+      'no',
+    )
     expect(await saved()).toBe(before)
     programs.refuse = () => undefined
     await supervisor.supervise(withList(some(200)), queue)
