@@ -56,6 +56,18 @@ describe.each(MATRIX)('backend $backend, $family', ({ backend, family }) => {
     expect(seen(queue)).toEqual([])
   })
 
+  it('an answer that conntrack calls invalid opens no connection of a PU', async () => {
+    await supervise({}, { isolation: { by: 'owner', uid: 0 } })
+    const port = String(PORT + 2)
+    // The peer's own kernel keeps out of it.
+    const silence = ['INPUT', '-p', 'tcp', '--dport', port, '-j', 'DROP']
+    await scene.lab().run('peer', family === 'IPv4' ? 'iptables' : 'ip6tables', '-A', ...silence)
+    await scene.lab().talk({ on: 'peer' }, 'deceive', inside[1], port)
+    const queue = await readQueues(PASS_ALL)
+    expect(await ask({ on: 'host' }, 'tcp', inside[1], PORT + 2)).toBe('timeout')
+    expect(seen(queue)[0]).toMatchObject({ queue: PU_QUEUE, flags: 'S' })
+  })
+
   it('a SYN with our option from outside does not pass as one without', async () => {
     const networkACLs = [ipRule('accept', [`${outside[1]}`])]
     await supervise({ networkACLs })

@@ -10,6 +10,7 @@ dns ADDRESS ROUNDS              asks for A and AAAA at once from one socket, ROU
 ping ADDRESS                    sends an ICMP echo request from a raw socket, expects the reply
 segment SOURCE ADDRESS PORT     sends a mid-stream segment with data from a raw socket, source port 40001
 option-syn SOURCE ADDRESS PORT  sends a SYN with TCP option kind 254 from a raw socket
+deceive ADDRESS PORT            answers a SYN so that conntrack calls it invalid, then sends data so; prints "ready"
 queue NUMBERS VERDICTS          answers packets; VERDICTS maps TCP flags ("S", "SA", "A", "PA", "*") to [verdict, mark or null]
 """
 
@@ -189,8 +190,27 @@ def option_syn(source, address, port):
     send_raw(source, address, port, 40000, 6, 2, b"\xfe\x04\x54\x52")
 
 
-def send_raw(source, address, port, source_port, words, flags, rest):
-    header = struct.pack("!HHIIBBHHH", source_port, int(port), 1, 0, words << 4, flags, 65535, 0, 0) + rest
+def deceive(address, port):
+    sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x86DD if ":" in address else 0x0800))
+    family, place = family_of(address), 8 if ":" in address else 12
+    size = 16 if ":" in address else 4
+    say("ready")
+    while True:
+        packet = sniffer.recv(2048)
+        tcp = packet[40 if ":" in address else 20 :]
+        if packet[place + size : place + 2 * size] != socket.inet_pton(family, address) or len(tcp) < 20:
+            continue
+        client_port, own_port, sequence = struct.unpack_from("!HHI", tcp)
+        if own_port != int(port) or tcp[13] & 0x3F != 2:
+            continue
+        client = socket.inet_ntop(family, packet[place : place + size])
+        acknowledged = (sequence + 1) & 0xFFFFFFFF
+        send_raw(address, client, client_port, own_port, 5, 0x32, b"", (1, acknowledged))
+        send_raw(address, client, client_port, own_port, 5, 0x11, b"xx", (2, acknowledged))
+
+
+def send_raw(source, address, port, source_port, words, flags, rest, numbers=(1, 0)):
+    header = struct.pack("!HHIIBBHHH", source_port, int(port), *numbers, words << 4, flags, 65535, 0, 0) + rest
     family = family_of(address)
     ends = socket.inet_pton(family, source) + socket.inet_pton(family, address)
     total = checksum(ends + struct.pack("!II", 6, len(header)) + header)
@@ -268,6 +288,7 @@ COMMANDS = {
     "dns": dns,
     "ping": ping,
     "option-syn": option_syn,
+    "deceive": deceive,
     "queue": queue,
 }
 COMMANDS[sys.argv[1]](*sys.argv[2:])

@@ -136,6 +136,24 @@ describe('changes', () => {
     expect(await programs.save('IPv4')).toContain(`-A INPUT -j ${names.in}`)
   })
 
+  it('put a jump back to the front that others have stepped before', async () => {
+    const accept = '-I INPUT 1 -p udp -m udp --dport 53 -j ACCEPT'
+    await programs.restore('IPv4', `*filter\n${accept}\nCOMMIT\n*mangle\n${accept}\nCOMMIT\n`)
+    const other = make({}, 'host-b')
+    await other.start()
+    await supervisor.supervise(testPU('web'), queue)
+    const inputRules = (await programs.save('IPv4')).split('\n').filter(line => line.startsWith('-A INPUT'))
+    const theirs = chainNames('host-b')
+    const foreign = '-A INPUT -p udp -m udp --dport 53 -j ACCEPT'
+    expect(inputRules).toEqual([
+      ...[`-A INPUT -j ${names.in}`, `-A INPUT -j ${theirs.in}`, foreign],
+      ...[`-A INPUT -j ${names.reject}`, `-A INPUT -j ${theirs.reject}`, foreign],
+    ])
+    programs.inputs.length = 0
+    await other.supervise(testPU('db'), queue)
+    expect(programs.inputs.map(({ input }) => input).join('')).not.toMatch(/^-[DI] /m)
+  })
+
   it('replace the trireme networks live', async () => {
     await supervisor.supervise(testPU('web'), queue)
     await supervisor.setTargetNetworks(['172.16.0.0/12'])

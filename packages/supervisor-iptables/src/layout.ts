@@ -7,6 +7,8 @@ export type TableName = 'raw' | 'mangle' | 'filter'
 export interface Jump {
   readonly from: string
   readonly rule: Rule
+  /** Found in the kernel behind a rule of others, which may accept what we would refuse. */
+  readonly isBehindOthers?: boolean
 }
 
 /** All that one instance has in one table. */

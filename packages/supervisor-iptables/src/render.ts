@@ -6,7 +6,8 @@ const INSTALL_ORDER: readonly TableName[] = ['raw', 'filter', 'mangle']
 
 /**
  * The input of `iptables-restore --noflush` that turns what is there into what shall be. It names no chain of anybody else,
- * except to put in a missing jump, first in its chain, or to take one out. Empty where there is nothing to do.
+ * except to put in a jump that is missing or behind rules of others, first in its chain, or to take one out. Empty where there
+ * is nothing to do.
  */
 export function renderTransition(current: Layout, target: Layout): string {
   const leaves = INSTALL_ORDER.every(table => target[table].chains.size === 0)
@@ -20,19 +21,22 @@ function renderTable(name: TableName, current: TableLayout, target: TableLayout)
   const lines = [
     ...[...target.chains.keys(), ...gone].map(chain => `:${chain} - [0:0]`),
     ...[...target.chains].flatMap(([chain, rules]) => rules.map(rule => `-A ${chain} ${rule.join(' ')}`)),
-    ...missingJumps(current, target).map(({ from, rule }) => `-I ${from} 1 ${rule.join(' ')}`),
     ...staleJumps(current, target).map(({ from, rule }) => `-D ${from} ${rule.join(' ')}`),
+    ...missingJumps(current, target).map(({ from, rule }) => `-I ${from} 1 ${rule.join(' ')}`),
     ...gone.map(chain => `-X ${chain}`),
   ]
   return lines.length === 0 ? '' : `*${name}\n${lines.join('\n')}\nCOMMIT\n`
 }
 
 function missingJumps(current: TableLayout, target: TableLayout): readonly Jump[] {
-  return target.jumps.filter(wanted => !current.jumps.some(there => isSameJump(there, wanted)))
+  const inPlace = current.jumps.filter(({ isBehindOthers }) => !isBehindOthers)
+  return target.jumps.filter(wanted => !inPlace.some(there => isSameJump(there, wanted)))
 }
 
 function staleJumps(current: TableLayout, target: TableLayout): readonly Jump[] {
-  return current.jumps.filter(({ rule }) => !target.chains.has(targetOf(rule) ?? ''))
+  return current.jumps.filter(
+    ({ rule, isBehindOthers }) => isBehindOthers || !target.chains.has(targetOf(rule) ?? ''),
+  )
 }
 
 function isSameJump(a: Jump, b: Jump): boolean {

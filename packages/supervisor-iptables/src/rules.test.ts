@@ -38,6 +38,7 @@ describe('the rules', () => {
     expect(chain(names.in)).toEqual([
       '-m mark --mark 0x18000000/0xf8000000 -g SET',
       '-s 198.51.100.1/32 -j RETURN',
+      '-p tcp -m tcp --tcp-flags SYN SYN -m conntrack --ctstate INVALID -j DROP',
       '-p tcp -m connmark ! --mark 0x0/0x700000 -g FLOW-IN',
       '! -p tcp -m connmark --mark 0x1500000/0x7f00000 -j RETURN',
       `-m cgroup --path test/web -g I-${hash}`,

@@ -72,6 +72,7 @@ function entryRules(input: RuleInput, family: Family, direction: Direction): rea
     rule`${isCommand(filterQueue)} -g ${names.set}`,
     ...networkMatches(excluded, peer, names.prefix).map(match => rule`${match} -j RETURN`),
     ...failsafeRules(input, family, direction),
+    ...(direction === 'in' ? invalidSynRules(input) : []),
     rule`-p tcp ${HAS_STATE} -g ${direction === 'in' ? names.flowIn : names.flowOut}`,
     rule`! -p tcp ${isACLFlow(filterQueue)} -j RETURN`,
     ...dispatch(input, direction).flatMap(({ match, main }) => [
@@ -88,6 +89,15 @@ function entryRules(input: RuleInput, family: Family, direction: Direction): rea
 function strangerRules({ refuse }: ChainNames, match: PUMatch): readonly Rule[] {
   if (match.by !== 'port' || match.protocol !== 'tcp') return []
   return [rule`${matchTokens(match, 'out')} --tcp-flags SYN,RST,ACK SYN -g ${refuse}`]
+}
+
+/**
+ * Conntrack calls some a SYN or SYN-ACK invalid that a socket takes (one with URG, say). It belongs to no flow then, and only at a
+ * declared port, or at a socket that the kernel looked up ahead, to a PU: without this it would open a PU's connection to anybody.
+ */
+function invalidSynRules(input: RuleInput): readonly Rule[] {
+  const hasAll = dispatch(input, 'out').every(({ match }) => match.by === 'everything')
+  return hasAll ? [] : [rule`-p tcp -m tcp --tcp-flags SYN SYN -m conntrack --ctstate INVALID -j DROP`]
 }
 
 /** By the direction of the connection too: or a PU could reach anybody from such a port. */

@@ -42,6 +42,8 @@ function isTableName(name: string): name is TableName {
 function parseTable(section: string, prefix: string): Layout[TableName] {
   const chains = new Map<string, Rule[]>()
   const jumps: Jump[] = []
+  /** Chains in which a rule of others has been seen. */
+  const othersIn = new Set<string>()
   for (const line of section.split('\n')) {
     const [, declared] = /^:(\S+)/.exec(line) ?? []
     if (declared?.startsWith(prefix)) chains.set(declared, [])
@@ -50,9 +52,16 @@ function parseTable(section: string, prefix: string): Layout[TableName] {
     // Joined by single spaces again, quoted strings are what they were.
     const rule = text.split(' ')
     if (chain.startsWith(prefix)) chains.get(chain)?.push(rule)
-    else if (targetOf(rule)?.startsWith(prefix)) jumps.push({ from: chain, rule })
+    else if (targetOf(rule)?.startsWith(prefix)) {
+      jumps.push({ from: chain, rule, ...(othersIn.has(chain) && { isBehindOthers: true }) })
+    } else if (!isInstanceJump(text)) othersIn.add(chain)
   }
   return { chains, jumps }
+}
+
+/** Two instances do not fight for the first place: neither accepts anything for the other. */
+function isInstanceJump(rule: string): boolean {
+  return /^-j TRI-[0-9a-f]{6}-\S+$/.test(rule)
 }
 
 function puHashOf(target: string | undefined, prefix: string): string | undefined {
