@@ -6,7 +6,7 @@ export interface AnnouncedPU {
   readonly owner: number
 }
 
-/** Whoever announces more has forgotten the earlier ones. */
+/** Whoever announces more has forgotten the earlier ones. Of each user, so that none of them is in the way of another, or of root. */
 const MAX_ANNOUNCED = 1000
 
 /** PUs that were created and not started, or stopped. */
@@ -15,7 +15,8 @@ export class AnnouncedPUs {
 
   /** @throws TriremeError `ERR_NOT_PERMITTED` for one too many. */
   add(contextID: string, pu: AnnouncedPU): void {
-    if (this.#pus.size >= MAX_ANNOUNCED) {
+    const earlier = [...this.#pus.values()].filter(({ owner }) => owner === pu.owner)
+    if (earlier.length >= MAX_ANNOUNCED) {
       throw new TriremeError(
         'ERR_NOT_PERMITTED',
         `${MAX_ANNOUNCED} PUs are created and not started: destroy some`,

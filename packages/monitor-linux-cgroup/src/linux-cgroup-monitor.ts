@@ -28,7 +28,7 @@ import { PortWatch } from './port-watch.js'
 import { factExtractor, type ProcessExtractor } from './process-extractor.js'
 import { readCgroupOf } from './process-facts.js'
 import { PUCgroups } from './pu-cgroups.js'
-import { runRequestOf } from './request-options.js'
+import { assertMayDeclare, runRequestOf } from './request-options.js'
 import { assertPUDescription, assertRunRequest, type RunRequest } from './run-request.js'
 import { unitCgroup } from './unit-cgroup.js'
 
@@ -162,6 +162,7 @@ class CgroupMonitor implements LinuxCgroupMonitor {
   async #create(request: PURequest, caller: PUCaller): Promise<{ readonly contextID: string }> {
     this.#require()
     assertPUDescription(request)
+    assertMayDeclare(request, caller)
     const contextID = newContextID()
     this.#announced.add(contextID, { request, owner: caller.uid })
     try {
