@@ -16,7 +16,7 @@ afterEach(() => teardown.run())
 it.each([
   ['in good order', (daemon: Daemon) => daemon.terminate()],
   ['by a crash', (daemon: Daemon) => daemon.crash()],
-] as const)('%s', async (_, end) => {
+] as const)('%s', { timeout: 300_000 }, async (_, end) => {
   const { a, b, stop } = await makeTwoHosts()
   teardown.add(stop)
   const server = teardown.own(await Daemon.start(b, { policy: WEB_POLICY }))
@@ -24,6 +24,7 @@ it.each([
   teardown.own(await startServer(server, WEB))
   const target = { address: b.addresses.IPv4, port: 7000 }
   const live = teardown.own(await connectAsPU(client, FRONTEND, target))
+  expect(await live.exchange(1000)).toMatchObject({ equal: true })
   const ready = teardown.own(await prepareConnection(client, FRONTEND, target))
   const refused = teardown.own(await prepareConnection(client, BATCH, target))
   const waiting = await Promise.all(

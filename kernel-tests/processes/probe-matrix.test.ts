@@ -120,30 +120,35 @@ async function sessionCommand(
   return host.namespace.inside(['sh', '-c', script, 'sh', user, TRIREME, daemon.socket, ...argv])
 }
 
-it.each(FAMILIES)('every pair over %s, within a host and between hosts', async family => {
-  const found: string[] = []
-  const expected: string[] = []
-  const line = (from: string, to: string, isOpen: boolean) => `${from} → ${to}: ${isOpen ? 'open' : 'closed'}`
-  const ports = Object.keys(SERVERS).map(port => Number(port) as keyof typeof SERVERS)
-  for (const probe of Object.keys(PROBES) as Probe[]) {
-    for (const index of [0, 1]) {
-      const targets = [0, 1].flatMap(to => ports.map(port => ({ to, port })))
-      await Promise.all(
-        targets.map(async ({ to, port }) => {
-          const call = program('session', hosts[to]!.host.addresses[family], String(port), '3500')
-          const { stdout, stderr } = await runCommand(await commandOf(index, probe, call))
-          const names = [`${probe} on ${index}`, `${SERVERS[port]} on ${to}`] as const
-          if (stdout === '') found.push(`${names[0]} → ${names[1]}: ${stderr}`)
-          else found.push(line(...names, /"connected":true/.test(stdout)))
-          expected.push(
-            line(
-              ...names,
-              ALLOWED.some(([from, at]) => from === probe && at === port),
-            ),
-          )
-        }),
-      )
+it.each(FAMILIES)(
+  'every pair over %s, within a host and between hosts',
+  { timeout: 300_000 },
+  async family => {
+    const found: string[] = []
+    const expected: string[] = []
+    const line = (from: string, to: string, isOpen: boolean) =>
+      `${from} → ${to}: ${isOpen ? 'open' : 'closed'}`
+    const ports = Object.keys(SERVERS).map(port => Number(port) as keyof typeof SERVERS)
+    for (const probe of Object.keys(PROBES) as Probe[]) {
+      for (const index of [0, 1]) {
+        const targets = [0, 1].flatMap(to => ports.map(port => ({ to, port })))
+        await Promise.all(
+          targets.map(async ({ to, port }) => {
+            const call = program('session', hosts[to]!.host.addresses[family], String(port), '3500')
+            const { stdout, stderr } = await runCommand(await commandOf(index, probe, call))
+            const names = [`${probe} on ${index}`, `${SERVERS[port]} on ${to}`] as const
+            if (stdout === '') found.push(`${names[0]} → ${names[1]}: ${stderr}`)
+            else found.push(line(...names, /"connected":true/.test(stdout)))
+            expected.push(
+              line(
+                ...names,
+                ALLOWED.some(([from, at]) => from === probe && at === port),
+              ),
+            )
+          }),
+        )
+      }
     }
-  }
-  expect(found.sort()).toEqual(expected.sort())
-})
+    expect(found.sort()).toEqual(expected.sort())
+  },
+)

@@ -26,7 +26,7 @@ export interface RunOptions {
 }
 
 /** Longer than an activation takes even when fifty go on at once. */
-const ACTIVATION_MS = 30_000
+const ACTIVATION_MS = 60_000
 
 /**
  * `trireme run`: the command becomes a PU before its first instruction. Ends with the command's exit status, or with 125 and

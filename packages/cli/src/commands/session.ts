@@ -22,7 +22,7 @@ export interface SessionHookOptions extends SessionOptions {
   readonly hook: string
 }
 
-const ACTIVATION_MS = 30_000
+const ACTIVATION_MS = 60_000
 
 /**
  * `trireme session open`, of the PAM hook, with what pam_exec(8) puts into the environment: the process that opens the session is in

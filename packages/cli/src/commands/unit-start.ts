@@ -9,7 +9,7 @@ export interface UnitStartOptions {
   readonly networkOnly?: boolean
 }
 
-const ACTIVATION_MS = 30_000
+const ACTIVATION_MS = 60_000
 
 /** `trireme unit-start`, of a unit's ExecStartPre: the cgroup in which this process is, is a PU from now on. */
 export async function unitStartCommand(options: UnitStartOptions): Promise<number> {
