@@ -50,7 +50,7 @@ export class NamespacesSupervisor implements Supervisor {
   }
 
   async setTargetNetworks(networks: readonly string[]): Promise<void> {
-    // First: a PU that begins meanwhile begins with them.
+    // First: a PU that begins meanwhile takes them from here.
     this.#networks = networks
     await this.#all(supervisor => supervisor.setTargetNetworks(networks))
   }
@@ -72,13 +72,23 @@ export class NamespacesSupervisor implements Supervisor {
       )
     }
     const supervisor = this.#supervisorOf(isolation.path)
-    if (this.#networks) await supervisor.setTargetNetworks(this.#networks)
+    const networks = this.#networks
+    if (networks) await supervisor.setTargetNetworks(networks)
     try {
       await supervisor.startWith(pu, enforcement)
+      await this.#catchUp(supervisor, networks)
       return supervisor
     } catch (error) {
       await runAll([() => Promise.reject(error), () => supervisor.uninstall()])
       throw error
+    }
+  }
+
+  /** Who sets networks tells them to the supervisors that run: until this one does, it asks for them itself. */
+  async #catchUp(supervisor: NamespaceSupervisor, known: readonly string[] | undefined): Promise<void> {
+    for (let told = known; this.#networks && told !== this.#networks; ) {
+      told = this.#networks
+      await supervisor.setTargetNetworks(told)
     }
   }
 
