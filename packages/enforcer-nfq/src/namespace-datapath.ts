@@ -24,7 +24,8 @@ import { PUTable } from './datapath/pu-table.js'
 import { Refusals } from './datapath/refusals.js'
 import { ReplayFilter } from './datapath/replay-filter.js'
 import type { Reporter } from './datapath/reporter.js'
-import { TokenBucket } from './datapath/token-bucket.js'
+import { ResetLimits } from './datapath/reset-limits.js'
+import { Sources } from './datapath/sources.js'
 import { drop, type Verdict } from './datapath/verdict.js'
 import { decideMidStream } from './decide-mid-stream.js'
 import { Epochs } from './epochs.js'
@@ -49,7 +50,6 @@ import { Settlement } from './settlement.js'
 const MAX_PACKET_BYTES = 66_048
 const MAX_HELD_PACKETS = 1024
 const HOLD_TIMEOUT_MS = 1000
-const RESETS_PER_SECOND = 100
 
 export interface NamespaceDatapathOptions {
   readonly handshakes: HandshakeSet
@@ -105,7 +105,8 @@ export class NamespaceDatapath {
       settleSoon: () => this.#epochs.settleSoon(),
       replays: new ReplayFilter(),
       addresses: new LocalAddresses(now),
-      resets: new TokenBucket(RESETS_PER_SECOND),
+      resets: new ResetLimits(),
+      sources: new Sources(),
       out: new Uint8Array(MAX_PACKET_BYTES),
     }
     for (const flow of options.liveFlows ?? []) this.#path.live.restore(flow)

@@ -42,6 +42,11 @@ export class Handshake {
     this.verifier = new RecordVerifierCache({ engine, now, onError: error => onError('', error) })
   }
 
+  /** Whether a peer's record costs a public-key operation to verify. */
+  get verifiesSignatures(): boolean {
+    return this.#secrets.mode !== 'psk' && this.#secrets.mode !== 'null'
+  }
+
   /** 16 bytes of the system's random generator. */
   nonce(): Uint8Array {
     if (this.#nonceAt === NONCE_POOL_BYTES) {

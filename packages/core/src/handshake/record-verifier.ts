@@ -55,15 +55,23 @@ export class RecordVerifierCache {
     this.#onError = options.onError ?? (() => {})
   }
 
-  /** At once for a record that is remembered or whose engine answers at once; else a promise. */
-  verify(record: Uint8Array): PeerRecord | DropReason | Promise<PeerRecord | DropReason> {
+  /**
+   * At once for a record that is remembered or whose engine answers at once; else a promise. `mayAsk` is asked before an engine is:
+   * where it says no, the answer is `overload`, and nothing is remembered.
+   */
+  verify(
+    record: Uint8Array,
+    mayAsk: () => boolean = () => true,
+  ): PeerRecord | DropReason | Promise<PeerRecord | DropReason> {
     const hash = sha256(record)
     const key = hash.toString('latin1')
     const known = this.#verified.get(key)
     if (known) return this.#clockFault(known.claims) ?? known
     const refused = this.#refused.get(key) ?? this.#told.get(key)
     if (refused) return refused
-    return this.#pending.get(key) ?? this.#verifyCold(record, hash, key)
+    const pending = this.#pending.get(key)
+    if (pending) return pending
+    return mayAsk() ? this.#verifyCold(record, hash, key) : 'overload'
   }
 
   /**

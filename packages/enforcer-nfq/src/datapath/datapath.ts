@@ -1,7 +1,7 @@
 import { ACK_OVERLAY_BYTES } from '@trireme/core'
 import type { Arrival } from './arrival.js'
 import { decideAgain } from './decide-again.js'
-import { edited, type Path } from './path.js'
+import { contextIDOf, edited, type Path } from './path.js'
 import { receiveAck } from './receive-ack.js'
 import { receiveSyn } from './receive-syn.js'
 import { receiveSynAck } from './receive-syn-ack.js'
@@ -93,7 +93,7 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
   // ends share the entry, there is no such state, and the packet might be the server's.
   const isReleased = state === 'sent' && arrival.side === 'app' && !arrival.isLoopback
   if (isReleased && !packet.hasOverlayOption) return ACCEPT
-  if (!path.resets.take(path.now())) return drop('mid-stream')
+  if (!path.resets.take(contextIDOf(path, arrival), path.now())) return drop('mid-stream')
   return edited(plain(path, packet), refuse)
 }
 

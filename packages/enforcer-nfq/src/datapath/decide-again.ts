@@ -1,7 +1,7 @@
 import type { Arrival } from './arrival.js'
 import { decideReceiver, decideTransmitter } from './decisions.js'
 import type { LiveFlow } from './live-flows.js'
-import { edited, type Path } from './path.js'
+import { contextIDOf, edited, type Path } from './path.js'
 import type { Decision } from './reporter.js'
 import { decideByAddress, plain } from './unidentified.js'
 import { ACCEPT, drop, refuse, type Verdict } from './verdict.js'
@@ -30,7 +30,9 @@ export function decideAgain(path: Path, arrival: Arrival): Verdict {
   const isUnknownAddress = decisions.length === 0 && arrival.state === 'acl'
   if (isUnknownAddress || decisions.includes(undefined)) return drop('state')
   if (decisions.length > 0 && decisions.every(decision => decision?.verdict === 'accept')) return ACCEPT
-  return path.resets.take(path.now()) ? edited(plain(path, packet), refuse) : drop('policy')
+  return path.resets.take(contextIDOf(path, arrival), path.now())
+    ? edited(plain(path, packet), refuse)
+    : drop('policy')
 }
 
 /** On loopback both ends have one entry, and both must agree. */

@@ -41,6 +41,53 @@ describe('candidates of a tuple', () => {
   })
 })
 
+describe('half-open connections', () => {
+  const of = (source: string, number: number, differences: Partial<ServerFlow> = {}) =>
+    server({ key: `${source.padEnd(16)} ${number}`, ...differences })
+
+  it('of one source are a sixteenth of all at most: its own eldest goes', () => {
+    const table = new FlowTable()
+    table.addServer(of('quiet', 0))
+    for (let number = 0; number <= 4096; number++) table.addServer(of('loud', number))
+    expect(table.size).toBe(4097)
+    expect(table.servers(of('loud', 0).key)).toEqual([])
+    expect(table.servers(of('quiet', 0).key)).toHaveLength(1)
+  })
+
+  it('of the fullest source give way, and no authorized one does', () => {
+    const table = new FlowTable()
+    const authorized = of('good', 1)
+    table.addServer(authorized)
+    authorized.stage = 'auth'
+    table.settle(authorized)
+    table.addServer(of('good', 2))
+    for (let source = 0; source < 17; source++)
+      for (let number = 0; number < 4000; number++) table.addServer(of(`loud ${source}`, number))
+    expect(table.size).toBe(65_536)
+    expect(table.servers(authorized.key)).toHaveLength(1)
+    expect(table.servers(of('good', 2).key)).toHaveLength(1)
+  })
+
+  it('are none where all is authorized: the eldest connection goes', () => {
+    const table = new FlowTable()
+    for (let number = 0; number <= 65_536; number++) table.addServer(of('any', number, { stage: 'auth' }))
+    expect(table.size).toBe(65_536)
+    expect(table.servers(of('any', 0).key)).toEqual([])
+  })
+
+  it('are counted no more when they are forgotten, in whatever way', () => {
+    const table = new FlowTable()
+    for (let round = 0; round < 3; round++) {
+      for (let number = 0; number < 4096; number++) table.addServer(of('one', number, { lastSeenMs: round }))
+      if (round === 0) table.sweep(64_001)
+      else table.removePU('pu')
+      expect(table.size).toBe(0)
+    }
+    table.addServer(of('one', 0))
+    expect(table.servers(of('one', 0).key)).toHaveLength(1)
+  })
+})
+
 describe('what is forgotten', () => {
   it('what was idle for longer than 64 s', () => {
     const table = new FlowTable()

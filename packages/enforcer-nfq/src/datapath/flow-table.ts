@@ -1,16 +1,24 @@
 import type { ClientFlow, ServerFlow } from './flow.js'
+import { HalfOpen } from './half-open.js'
+import { sourceOf } from './sources.js'
 
 /** An entry is forgotten this long after its last packet: a SYN is resent after 1, 3, 7, 15, 31 and 63 s. */
 export const FLOW_IDLE_MS = 64_000
 const MAX_FLOWS = 65_536
+/** Of those that wait for their MAC_c: beyond it a source's own eldest goes. */
+const MAX_FLOWS_OF_SOURCE = MAX_FLOWS / 16
 /** SYNs with different ISNs or overlays that may wait on one tuple. */
 const MAX_CANDIDATES = 2
 
-/** The handshakes that one network namespace knows of, bounded: beyond the bound the eldest go. */
+/**
+ * The handshakes that one network namespace knows of, bounded: beyond the bound the eldest go, half-open ones of the fullest source
+ * first.
+ */
 export class FlowTable {
   readonly #clients = new Map<string, ClientFlow>()
   /** Per tuple, in the order of their last SYNs, the eldest first. */
   readonly #servers = new Map<string, ServerFlow[]>()
+  readonly #halfOpen = new HalfOpen()
 
   client(key: string): ClientFlow | undefined {
     return this.#clients.get(key)
@@ -37,9 +45,13 @@ export class FlowTable {
     const flows = this.#servers.get(flow.key) ?? []
     const candidates = flows.filter(other => other.stage === 'syn-received')
     if (candidates.length >= MAX_CANDIDATES) this.#forget(flows, candidates[0]!)
-    if (flows.length === 0 && this.#servers.size >= MAX_FLOWS) this.#evictServer()
+    const source = sourceOf(flow.key)
+    const ownEldest = this.#halfOpen.eldestOf(source, MAX_FLOWS_OF_SOURCE)
+    if (ownEldest) this.#evict(ownEldest)
+    else if (flows.length === 0 && this.#servers.size >= MAX_FLOWS) this.#evictServer()
     flows.push(flow)
     this.#servers.set(flow.key, flows)
+    if (flow.stage === 'syn-received') this.#halfOpen.add(flow)
   }
 
   /** The flow's SYN came again: it is its tuple's youngest. */
@@ -51,6 +63,7 @@ export class FlowTable {
 
   /** The flow became the tuple's one connection: what else was kept for the tuple goes. */
   settle(flow: ServerFlow): void {
+    this.#halfOpen.remove(flow)
     const flows = this.#servers.get(flow.key) ?? []
     for (const other of [...flows]) if (other !== flow) this.#forget(flows, other)
   }
@@ -94,6 +107,13 @@ export class FlowTable {
 
   #forget(flows: ServerFlow[], flow: ServerFlow): void {
     flows.splice(flows.indexOf(flow), 1)
+    this.#halfOpen.remove(flow)
+  }
+
+  #evict(flow: ServerFlow): void {
+    const flows = this.#servers.get(flow.key) ?? []
+    this.#forget(flows, flow)
+    if (flows.length === 0) this.#servers.delete(flow.key)
   }
 
   #evictClient(): void {
@@ -102,6 +122,11 @@ export class FlowTable {
   }
 
   #evictServer(): void {
+    const halfOpen = this.#halfOpen.eldestOfFullest()
+    if (halfOpen) {
+      this.#evict(halfOpen)
+      return
+    }
     const eldest = this.#servers.entries().next()
     if (eldest.done) return
     const [key, flows] = eldest.value

@@ -41,6 +41,9 @@ export interface ClientFlow {
   lastSeenMs: number
 }
 
+/** The first SYN-ACK and three resends: whoever forges a source has us send no more to it. */
+export const MAX_ANSWERS = 4
+
 /** A connection that a peer opens to a PU of this node: `syn-received` → `auth` (MAC_c held, the rules accepted). */
 export interface ServerFlow {
   readonly pu: PUContext
@@ -56,6 +59,8 @@ export interface ServerFlow {
   answer: Answer | undefined
   /** The answer of an earlier socket of the kernel: it authorizes nothing, but its MAC_c is worth a reset. */
   formerAnswer: Answer | undefined
+  /** How many SYN-ACKs may leave yet before the SYN comes again, to a source that has never completed a handshake. */
+  answersLeft: number
   ackOverlay: Uint8Array | undefined
   lastSeenMs: number
 }

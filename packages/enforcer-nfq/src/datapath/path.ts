@@ -1,12 +1,14 @@
 import type { CompiledNetworks, HandshakeSet } from '@trireme/core'
 import type { EditFault } from '../packet/seal.js'
+import type { Arrival } from './arrival.js'
 import type { FlowTable } from './flow-table.js'
 import type { LiveFlows } from './live-flows.js'
 import type { LocalAddresses } from './local-addresses.js'
 import type { PUTable } from './pu-table.js'
 import type { ReplayFilter } from './replay-filter.js'
 import type { Reporter } from './reporter.js'
-import type { TokenBucket } from './token-bucket.js'
+import type { ResetLimits } from './reset-limits.js'
+import type { Sources } from './sources.js'
 import { drop, type Verdict } from './verdict.js'
 
 /** All that the steps of a handshake work with in one network namespace. */
@@ -22,7 +24,8 @@ export interface Path {
   readonly replays: ReplayFilter
   readonly addresses: LocalAddresses
   readonly reporter: Reporter
-  readonly resets: TokenBucket
+  readonly resets: ResetLimits
+  readonly sources: Sources
   /** Has connections of other epochs decided again, shortly. */
   readonly settleSoon: () => void
   /** Milliseconds since 1970. */
@@ -35,4 +38,10 @@ export interface Path {
 export function edited(length: number | EditFault, verdict: (length: number) => Verdict): Verdict {
   if (typeof length === 'number') return verdict(length)
   return drop(length === 'options' ? 'options' : 'format')
+}
+
+/** The PU whose packet it is, as far as that shows: by its queue, else by its port. */
+export function contextIDOf({ pus }: Path, { packet, side, pu }: Arrival): string | undefined {
+  const known = pu ?? pus.byPort(side === 'app' ? packet.sourcePort : packet.destinationPort)
+  return known?.contextID
 }

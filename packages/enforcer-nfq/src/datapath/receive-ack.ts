@@ -5,6 +5,7 @@ import { decideReceiver, rejected } from './decisions.js'
 import type { Answer, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import { isSuccessor } from './sequence.js'
+import { sourceOf } from './sources.js'
 import { peerFault } from './standing.js'
 import { deny, plain } from './unidentified.js'
 import { ACCEPT, accept, drop, hold, refuse, setState, type Verdict } from './verdict.js'
@@ -54,6 +55,7 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   flow.ackOverlay = new Uint8Array(packet.payload())
   flow.lastSeenMs = path.now()
   path.flows.settle(flow)
+  path.sources.complete(sourceOf(key), path.now())
   const addedAtMs = path.now()
   path.live.add({ role: 'server', key, contextID: pu.contextID, peer: peer.claims, addedAtMs })
   return edited(stripOverlay(packet, path.out), size => setState('auth', size))

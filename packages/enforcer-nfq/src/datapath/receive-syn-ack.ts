@@ -46,7 +46,9 @@ export function receiveSynAck(path: Path, flow: ClientFlow, arrival: Arrival): V
 function receiveForeignAnswer(path: Path, flow: ClientFlow, { packet }: Arrival): Verdict {
   const acknowledged = (packet.acknowledgement - flow.isn) >>> 0
   if (flow.stage !== 'syn-sent' || (acknowledged > 0 && acknowledged <= MAX_SYN_DATA)) return drop('state')
-  return path.resets.take(path.now()) ? edited(plain(path, packet), accept) : drop('mid-stream')
+  return path.resets.take(flow.pu.contextID, path.now())
+    ? edited(plain(path, packet), accept)
+    : drop('mid-stream')
 }
 
 interface JudgedAnswer {

@@ -12,9 +12,10 @@ import type { Arrival } from './arrival.js'
 import { decideReceiver, rejected } from './decisions.js'
 import { isDemotion } from './demotion.js'
 import { isLocal, isMisdirected } from './dialled.js'
-import { flowID } from './flow.js'
+import { flowID, MAX_ANSWERS } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
+import { sourceOf } from './sources.js'
 import { deny, receivePlainSyn } from './unidentified.js'
 import { accept, drop, hold, type Verdict } from './verdict.js'
 
@@ -22,20 +23,23 @@ import { accept, drop, hold, type Verdict } from './verdict.js'
 export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
   const { packet } = arrival
   if (!packet.hasOverlayOption) return receivePlainSyn(path, pu, arrival)
-  const { suite, verifier } = path.handshakes.answering(packet.payload())
+  const handshake = path.handshakes.answering(packet.payload())
+  const { suite, verifier } = handshake
   const syn = parseSyn(suite, packet.payload())
   if (typeof syn === 'string') return badSyn(path, pu, packet, syn)
   if (isMisdirected(path, pu, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
-  const peer = verifier.verify(syn.record)
+  const key = packet.flowKey()
+  const mayAsk = () => !handshake.verifiesSignatures || path.sources.mayVerify(sourceOf(key), path.now())
+  const peer = verifier.verify(syn.record, mayAsk)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return badSyn(path, pu, packet, peer)
-  const key = packet.flowKey()
   const h1 = sha256(packet.payload())
   const resent = path.flows.servers(key).find(flow => flow.isn === packet.sequence && flow.h1.equals(h1))
   if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, h1 })
   // Its connection exists: a late duplicate, or a replay that would have the kernel open another one.
   if (resent.stage === 'auth') return drop('replay')
   resent.lastSeenMs = path.now()
+  resent.answersLeft = MAX_ANSWERS
   // The kernel's answer to it must be the answer to this overlay, not to another that came meanwhile.
   path.flows.rejuvenate(resent)
   return edited(stripOverlay(packet, path.out), accept)
@@ -75,6 +79,7 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
     stage: 'syn-received',
     answer: undefined,
     formerAnswer: undefined,
+    answersLeft: MAX_ANSWERS,
     ackOverlay: undefined,
     lastSeenMs: path.now(),
   })

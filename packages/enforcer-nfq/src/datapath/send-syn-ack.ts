@@ -7,6 +7,7 @@ import { isDemotion } from './demotion.js'
 import type { Answer, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import { isSuccessor } from './sequence.js'
+import { sourceOf } from './sources.js'
 import { plain } from './unidentified.js'
 import { accept, drop, setState, type Verdict } from './verdict.js'
 
@@ -19,6 +20,8 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
   const isResent = (other: ServerFlow) => other.stage === 'auth' && other.answer?.isn === packet.sequence
   const flow = candidates.find(isResent) ?? candidates.at(-1)
   if (!flow) return answerWithoutFlow(path, arrival, key)
+  const isProven = flow.stage === 'auth' || path.sources.hasCompleted(sourceOf(key), path.now())
+  if (!isProven && flow.answersLeft-- <= 0) return drop('overload')
   flow.lastSeenMs = path.now()
   if (flow.answer?.isn !== packet.sequence) {
     if (flow.stage === 'auth') return drop('state')
