@@ -35,7 +35,10 @@ describe.each(MATRIX)('networks, backend $backend, $family', ({ backend, family 
     })
     await supervisor.start()
     const isolation = { by: 'netns', path: scene.lab().netns('host') } as const
-    await supervisor.supervise(testPU('pu', {}, { isolation }), { queueNumber: PU_QUEUE })
+    await supervisor.supervise(testPU('pu', {}, { isolation }), {
+      queueNumber: PU_QUEUE,
+      epoch: COMMANDS.epoch,
+    })
     await scene.serve('host', outside[0])
     await scene.serve('host', outside[0], PORT + 1)
     await scene.serve('peer', outside[1])
