@@ -2,14 +2,14 @@
  * Contracts, policy semantics, handshake and orchestration of Trireme.
  *
  * ```ts
- * import { DENY_ALL, newTrireme, type PolicyResolver } from '@trireme/core'
+ * import { DENY_ALL, isReservedTagKey, newTrireme, type PolicyResolver } from '@trireme/core'
  * import { newTestIsolator, testRuntime } from '@trireme/core/testing'
  *
  * const resolver: PolicyResolver = {
  *   resolvePolicy: (contextID, runtime) => ({
  *     ...DENY_ALL,
  *     managementID: contextID,
- *     identity: runtime.tags,
+ *     identity: runtime.tags.filter(tag => !isReservedTagKey(tag.key)),
  *     receiverRules: [
  *       {
  *         name: 'from-frontend',
