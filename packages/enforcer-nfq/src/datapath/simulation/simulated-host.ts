@@ -25,6 +25,7 @@ import {
   type InMemoryVerdict,
   openInMemoryPacketQueue,
 } from '../../queue-in-memory.js'
+import type { TcpOption } from '../../testing/index.js'
 import { PUContext } from '../pu-context.js'
 import { Reporter } from '../reporter.js'
 import { hmacTokenEngine } from './hmac-token-engine.js'
@@ -47,6 +48,8 @@ export interface SimulatedHostOptions {
   /** Wraps the engine, to make it slow or wrong. */
   readonly engine?: (engine: TokenEngine) => TokenEngine
   readonly showsStateBefore?: boolean
+  /** What SYNs and SYN-ACKs of its kernel carry. Default: Linux's. */
+  readonly synOptions?: readonly TcpOption[]
   /** Whether the kernel can end sockets. Default true. */
   readonly canEndSockets?: boolean
   /** Sees each packet while it waits for its verdict. */
@@ -100,7 +103,13 @@ export class SimulatedHost {
     this.#options = options
     this.name = name
     const firstISN = Buffer.from(name.padStart(4)).readUInt32BE(name.length - 4)
-    this.tcp = new SimulatedTcp({ transmit: bytes => this.output(bytes), setTimer: clock.setTimer, firstISN })
+    const { synOptions } = options
+    this.tcp = new SimulatedTcp({
+      transmit: bytes => this.output(bytes),
+      setTimer: clock.setTimer,
+      firstISN,
+      ...(synOptions && { synOptions }),
+    })
     this.secrets = pskSecrets({ key: new Uint8Array(32).fill(psk) })
     const onError = (error: unknown) => void this.errors.push(error)
     const own = { secrets: this.secrets, tokenEngine: engine(hmacTokenEngine(this.secrets)) }

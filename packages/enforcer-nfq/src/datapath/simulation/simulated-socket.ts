@@ -1,5 +1,5 @@
 import type { TcpPacket } from '../../packet/tcp-packet.js'
-import { LINUX_SYN_OPTIONS, type TcpFlag, tcpPacket } from '../../testing/index.js'
+import { type TcpFlag, type TcpOption, tcpPacket } from '../../testing/index.js'
 
 /** One end of a connection. */
 export interface End {
@@ -12,6 +12,8 @@ export interface SocketHost {
   transmit(bytes: Uint8Array): void
   setTimer(callback: () => void, delayMs: number): () => void
   closed(socket: SimulatedSocket): void
+  /** What SYNs and SYN-ACKs carry. */
+  readonly synOptions: readonly TcpOption[]
 }
 
 export type SocketState = 'syn-sent' | 'syn-received' | 'established' | 'closed'
@@ -237,7 +239,7 @@ export class SimulatedSocket {
       sequence,
       acknowledgement,
       payload,
-      options: flags.includes('SYN') ? LINUX_SYN_OPTIONS : [],
+      options: flags.includes('SYN') ? this.#host.synOptions : [],
     })
     this.#host.transmit(bytes)
   }

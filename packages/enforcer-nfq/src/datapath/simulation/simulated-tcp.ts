@@ -1,12 +1,15 @@
 import { formatAddress } from '@trireme/core'
 import { writeReset } from '../../packet/reset.js'
 import { TcpPacket } from '../../packet/tcp-packet.js'
+import { LINUX_SYN_OPTIONS, type TcpOption } from '../../testing/index.js'
 import { type End, SimulatedSocket, type SocketHost } from './simulated-socket.js'
 
 export interface SimulatedTcpOptions {
   readonly transmit: (bytes: Uint8Array) => void
   readonly setTimer: (callback: () => void, delayMs: number) => () => void
   readonly firstISN: number
+  /** Default: Linux's. */
+  readonly synOptions?: readonly TcpOption[]
 }
 
 /** The sockets of one network namespace. */
@@ -17,6 +20,7 @@ export class SimulatedTcp implements SocketHost {
   readonly violations: string[] = []
   /** Connections that a listener accepted or is about to, in order. */
   readonly accepted: SimulatedSocket[] = []
+  readonly synOptions: readonly TcpOption[]
   readonly #sockets = new Map<string, SimulatedSocket>()
   readonly #listeners = new Set<number>()
   #nextISN: number
@@ -25,6 +29,7 @@ export class SimulatedTcp implements SocketHost {
     this.transmit = options.transmit
     this.setTimer = options.setTimer
     this.#nextISN = options.firstISN
+    this.synOptions = options.synOptions ?? LINUX_SYN_OPTIONS
   }
 
   listen(port: number): void {
