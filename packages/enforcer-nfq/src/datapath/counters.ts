@@ -1,10 +1,12 @@
 import type { DropReason } from '@trireme/core'
 
+type CounterName = 'accepted' | 'rejected' | 'observed' | 'refused' | 'unreported' | `drop.${DropReason}`
+
 /** Counts outcomes by name: `accepted`, `rejected`, `observed`, and `drop.<reason>` for packets. */
 export class Counters {
   readonly #counts = new Map<string, number>()
 
-  count(name: 'accepted' | 'rejected' | 'observed' | 'refused' | `drop.${DropReason}`): void {
+  count(name: CounterName): void {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
   }
 

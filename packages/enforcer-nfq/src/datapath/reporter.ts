@@ -4,6 +4,7 @@ import { formatAddress } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { PeerClaims } from './live-flows.js'
 import type { PUContext } from './pu-context.js'
+import { TokenBucket } from './token-bucket.js'
 
 /** What one end decided, and why. */
 export interface Decision {
@@ -27,10 +28,17 @@ export interface FlowReport {
   readonly protocol?: PacketProtocol
 }
 
-/** Turns decisions into flow records, and counts them at the PU. */
+/** Whoever floods a node with SYNs shall not decide how many records it makes of them. */
+const REFUSED_STRANGERS_PER_SECOND = 200
+
+/**
+ * Turns decisions into flow records, and counts them at the PU. Of peers that proved no identity 200 refusals a second are
+ * recorded; what is beyond is counted as `unreported`.
+ */
 export class Reporter {
   readonly #collector: EventCollector
   readonly #now: () => number
+  readonly #refusedStrangers = new TokenBucket(REFUSED_STRANGERS_PER_SECOND)
 
   constructor(collector: EventCollector, now: () => number) {
     this.#collector = collector
@@ -42,6 +50,11 @@ export class Reporter {
     pu.counters.count(
       decision.observed ? 'observed' : decision.verdict === 'accept' ? 'accepted' : 'rejected',
     )
+    const isStranger = peer === undefined && role === 'server' && decision.verdict === 'reject'
+    if (isStranger && !this.#refusedStrangers.take(this.#now())) {
+      pu.counters.count('unreported')
+      return
+    }
     const bytes = Buffer.from(key, 'latin1')
     const own = { id: pu.id, tags: pu.recordTags }
     const other = peer ? { id: peer.claims.puID, tags: peer.claims.tags } : { id: '', tags: [] }

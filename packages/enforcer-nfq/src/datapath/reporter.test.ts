@@ -1,0 +1,25 @@
+import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
+import { expect, it } from 'vitest'
+import { rejected } from './decisions.js'
+import { PUContext } from './pu-context.js'
+import { Reporter } from './reporter.js'
+
+it('records 200 refused strangers a second and counts the others; peers with an identity are always recorded', () => {
+  const collector = newTestCollector()
+  let nowMs = 0
+  const reporter = new Reporter(collector, () => nowMs)
+  const pu = new PUContext({ contextID: 'web', runtime: testRuntime(), policy: testPolicy() })
+  const key = '\0'.repeat(36)
+  const stranger = { pu, decision: rejected('token'), role: 'server', key } as const
+  const claims = { issuer: 'host-b', puID: 'batch', tags: [] }
+  for (let count = 0; count < 1_000; count++) {
+    reporter.report(stranger)
+    if (count % 2 === 0) reporter.report({ ...stranger, peer: { claims } })
+  }
+  expect(collector.flowRecords.filter(({ source }) => source.id === '')).toHaveLength(200)
+  expect(collector.flowRecords.filter(({ source }) => source.id === 'batch')).toHaveLength(500)
+  expect(pu.counters.snapshot()).toMatchObject({ rejected: 1_500, unreported: 800 })
+  nowMs = 1_000
+  reporter.report(stranger)
+  expect(collector.flowRecords).toHaveLength(701)
+})
