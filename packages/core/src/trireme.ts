@@ -7,7 +7,6 @@ import type { PURecord } from './flow.js'
 import { KeyedQueue } from './keyed-queue.js'
 import { compileNetworks } from './network-trie.js'
 import type {
-  Enforcer,
   EventCollector,
   Isolator,
   Isolators,
@@ -23,6 +22,7 @@ import type { PUPolicy } from './policy.js'
 import type { PUEvent, PUKind, PURuntime } from './pu.js'
 import type { Tags } from './tags.js'
 import { type ActivePU, activate, deactivate } from './trireme-active-pu.js'
+import { distinctParts, startInOrder } from './trireme-parts.js'
 
 export interface TriremeOptions {
   /** The node's name: the issuer of its PUs' identities. Not empty. */
@@ -334,33 +334,6 @@ class Orchestrator implements Trireme {
     const time = new Date(this.#clock.now()).toISOString()
     const reason = error instanceof Error ? error.message : String(error)
     this.#collector.collectPUEvent({ ...record, time, ...(error !== undefined && { reason }) })
-  }
-}
-
-async function startInOrder(parts: readonly Lifecycle[]): Promise<void> {
-  const begun: Lifecycle[] = []
-  try {
-    for (const part of parts) {
-      await part.start()
-      begun.unshift(part)
-    }
-  } catch (error) {
-    const rethrow = () => {
-      throw error
-    }
-    await runAll([rethrow, ...begun.map(part => () => part.stop())])
-  }
-}
-
-/** Each part once, however many kinds share it. */
-function distinctParts(isolators: Isolators): {
-  readonly enforcers: readonly Enforcer[]
-  readonly supervisors: readonly Supervisor[]
-} {
-  const pairs = Object.values(isolators)
-  return {
-    enforcers: [...new Set(pairs.map(pair => pair.enforcer))],
-    supervisors: [...new Set(pairs.map(pair => pair.supervisor))],
   }
 }
 
