@@ -50,7 +50,11 @@ it('two daemons coexist, stop in good order, and leave nothing when they are uni
   }
   processes[0]!.kill('SIGTERM')
   expect(await once(processes[0]!, 'exit')).toEqual([0, null])
-  expect(await readdir(join(daemons[0]!.folder, 'state'))).toEqual(['daemon.json', 'pus'])
+  expect(await readdir(join(daemons[0]!.folder, 'state'))).toEqual([
+    'daemon.json',
+    'live-flows-own.jsonl',
+    'pus',
+  ])
   expect((await runInside(daemons[1]!, ['true'])).code).toBe(0)
   for (const [index, daemon] of daemons.entries()) {
     const command = exec(daemon.host, [TRIREME, 'uninstall', '--config', daemon.configFile])
