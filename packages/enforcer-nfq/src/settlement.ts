@@ -36,10 +36,10 @@ export class Settlement {
       }
       // Nobody has been able to decide them for fifteen changes: whoever cannot be asked about is out.
       const epoch = (current + 1) % EPOCH_COUNT
-      this.#end(
-        connections,
-        listed.filter(({ mark }) => epochOfMark(mark) === epoch),
-      )
+      const carrying = listed.filter(({ mark }) => epochOfMark(mark) === epoch)
+      this.#end(connections, carrying)
+      // Also where the kernel cannot end sockets: with the value, the entries would be let through from now on.
+      connections.forget(carrying)
       return epoch
     })
   }
@@ -80,8 +80,9 @@ export class Settlement {
     if (connection.protocol !== IPPROTO_TCP) return 'unknown'
     const { live } = this.#path
     const { asClient, asServer, mark } = connection
-    if (stateOfMark(mark) !== 'acl') {
-      const flows = [live.find('client', asClient), live.find('server', asServer)]
+    const state = stateOfMark(mark)
+    if (state !== 'acl') {
+      const flows = [live.find('client', asClient, state), live.find('server', asServer, state)]
       return worst(flows.map(flow => (flow ? this.#judgeFlow(flow) : undefined)))
     }
     const client = { role: 'client', key: asClient } as const
@@ -104,7 +105,7 @@ export class Settlement {
 
   /** The end of a connection between addresses: its PU's, where that is known, else of any that may have let it through. */
   #judgeAddresses(end: Pick<LiveFlow, 'role' | 'key'>, epoch: number): Outcome {
-    const flow = this.#path.live.find(end.role, end.key)
+    const flow = this.#path.live.find(end.role, end.key, 'acl')
     if (flow) return this.#judgeFlow(flow)
     const before = this.#addressRules.get(epoch) ?? []
     const suspects = before.filter(pu => decideByAddress(pu, end).verdict === 'accept')

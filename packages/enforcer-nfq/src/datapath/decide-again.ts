@@ -36,12 +36,11 @@ export function decideAgain(path: Path, arrival: Arrival): Verdict {
 }
 
 /** On loopback both ends have one entry, and both must agree. */
-function flowsOf({ live }: Path, { packet, side, isLoopback }: Arrival): readonly LiveFlow[] {
-  const [there, back] = [packet.flowKey(), packet.reverseFlowKey()]
-  const outbound = live.find('client', side === 'app' ? there : back)
-  const inbound = live.find('server', side === 'app' ? back : there)
-  const across = isLoopback
-    ? [live.find('client', side === 'app' ? back : there), live.find('server', side === 'app' ? there : back)]
-    : []
+function flowsOf({ live }: Path, { packet, side, isLoopback, state }: Arrival): readonly LiveFlow[] {
+  const keys = [packet.flowKey(), packet.reverseFlowKey()] as const
+  const [leaving, entering] = side === 'app' ? keys : ([keys[1], keys[0]] as const)
+  const outbound = live.find('client', leaving, state)
+  const inbound = live.find('server', entering, state)
+  const across = isLoopback ? [live.find('client', entering, state), live.find('server', leaving, state)] : []
   return [outbound, inbound, ...across].filter(flow => flow !== undefined)
 }

@@ -1,4 +1,4 @@
-import type { VerifiedRecord } from '@trireme/core'
+import type { FlowState, VerifiedRecord } from '@trireme/core'
 
 /** What rules can ask of a peer. */
 export type PeerClaims = Pick<VerifiedRecord, 'issuer' | 'puID' | 'tags' | 'shortTags'>
@@ -45,8 +45,13 @@ export class LiveFlows {
     this.#flows.set(place, flow)
   }
 
-  find(role: LiveFlow['role'], key: string): LiveFlow | undefined {
-    return this.#flows.get(placeOf(role, key))
+  /**
+   * What is known of a connection whose entry is in this state. A peer that an earlier connection of the tuple had says nothing of
+   * one that addresses let through: the kernel may have let that in without a word.
+   */
+  find(role: LiveFlow['role'], key: string, state: FlowState): LiveFlow | undefined {
+    const flow = this.#flows.get(placeOf(role, key))
+    return state === 'acl' && flow?.peer ? undefined : flow
   }
 
   values(): Iterable<LiveFlow> {

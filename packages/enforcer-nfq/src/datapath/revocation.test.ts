@@ -1,4 +1,4 @@
-import { connectionMark, epochOfMark } from '@trireme/core'
+import { connectionMark, EPOCH_COUNT, epochOfMark } from '@trireme/core'
 import { describe, expect, it } from 'vitest'
 import { established, straight } from './simulation/attacks.js'
 import {
@@ -224,6 +224,17 @@ describe('what is not known', () => {
     }
     await server.enforce(ALLOWING, true)
     expect(server.datapath.epoch).toBe(6)
+  })
+
+  it('loses its entry where no epoch is free, also if the kernel cannot end its socket', async () => {
+    const { server } = await established({ serverHost: { canEndSockets: false } })
+    for (let epoch = 0; epoch < EPOCH_COUNT; epoch++) {
+      const original = `stray ${epoch}`
+      server.conntrack.set(original, { mark: connectionMark('auth', epoch), original, isConfirmed: true })
+    }
+    await server.enforce(ALLOWING, true)
+    expect(server.datapath.epoch).toBe(4)
+    expect([server.conntrack.has('stray 4'), server.conntrack.has('stray 5')]).toEqual([false, true])
   })
 })
 
