@@ -27,6 +27,7 @@ console.log('')
 for (const suite of unrun) console.log(`suite ${suite} did not run (npm test: ${status})`)
 const gates = runGates()
 
+for (const failure of results.flatMap(({ failures }) => failures)) console.log(`\nfailed: ${failure}`)
 const failedTests = Math.max(sum('failed') + problems, unrun.length, status === 0 ? 0 : 1)
 const passed = sum('passed') + gates.passed
 const failed = failedTests + gates.failed

@@ -18,8 +18,9 @@ mkdirSync(join(root, 'reports'), { recursive: true })
 writeFileSync(summary, JSON.stringify(results, undefined, 2))
 
 console.log('')
-for (const { suite, passed, failed, skipped, problems } of results) {
+for (const { suite, passed, failed, skipped, failures, problems } of results) {
   console.log(`${suite}: ${passed} passed, ${failed} failed, ${skipped} skipped`)
+  for (const failure of failures) console.log(`failed: ${failure}\n`)
   for (const problem of problems) console.log(`${suite}: ${problem}`)
 }
 const sum = field => results.reduce((total, result) => total + result[field], 0)
