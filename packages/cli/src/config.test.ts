@@ -42,6 +42,8 @@ describe('loadConfig', () => {
       tokens: 'binary',
       authorization: 'mutual',
       onPolicyChange: 'revoke',
+      bind: 'strict',
+      aliases: [],
       networks: DEFAULT_TRIREME_NETWORKS,
       excludedNetworks: [],
       adopt: 'keep',
@@ -60,6 +62,8 @@ auth: { psk: { file: ../psk } }
 tokens: jwt
 authorization: receiver
 onPolicyChange: keep
+bind: observe
+aliases: [203.0.113.7, "2001:db8::7"]
 networks: [10.0.0.0/8, "FD00::/8"]
 excludedNetworks: [192.0.2.0/24]
 failsafePorts: [{ direction: in, port: 22, peers: [192.0.2.0/24] }]
@@ -77,6 +81,8 @@ users: [alice, 1001]
       tokens: 'jwt',
       authorization: 'receiver',
       onPolicyChange: 'keep',
+      bind: 'observe',
+      aliases: ['203.0.113.7', '2001:db8::7'],
       networks: ['10.0.0.0/8', 'fd00::/8'],
       excludedNetworks: ['192.0.2.0/24'],
       adopt: 'reset',
@@ -242,6 +248,16 @@ monitors:
       'unknown authorization',
       withLine('authorization: both'),
       'config.yaml:4: authorization: "both", expected mutual or receiver',
+    ],
+    [
+      'unknown bind',
+      withLine('bind: loose'),
+      'config.yaml:4: bind: "loose", expected strict, observe or off',
+    ],
+    [
+      'a name as alias',
+      withLine('aliases: [example.org]'),
+      'config.yaml:4: aliases[0]: "example.org", expected an address',
     ],
     [
       'unknown onPolicyChange',

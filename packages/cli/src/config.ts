@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { DOCKER_NETWORKS } from '@trireme/configurator'
 import { DEFAULT_TRIREME_NETWORKS, type FailsafePort } from '@trireme/core'
@@ -28,6 +29,10 @@ export interface Config {
   readonly authorization: 'mutual' | 'receiver'
   /** What becomes of live connections that a changed policy no longer allows. */
   readonly onPolicyChange: 'revoke' | 'keep'
+  /** What becomes of connections that were dialled to an address which is neither this host's nor an alias. */
+  readonly bind: 'strict' | 'observe' | 'off'
+  /** Addresses by which others reach this host though no interface has them. */
+  readonly aliases: readonly string[]
   /** CIDRs in which peers are expected to carry an identity. */
   readonly networks: readonly string[]
   /** CIDRs that are not looked at. */
@@ -71,6 +76,10 @@ const userSchema = z
   .transform(String)
   .refine(user => /^[A-Za-z0-9_][A-Za-z0-9._-]*\$?$/.test(user), { error: 'a user' })
 
+const addressSchema = z
+  .string({ error: 'an address' })
+  .refine(text => isIP(text) !== 0 && !text.includes('%'), { error: 'an address' })
+
 const failsafePort = strictMap({
   direction: z.enum(['in', 'out'], { error: 'in or out' }),
   protocol: z.enum(['tcp', 'udp'], { error: 'tcp or udp' }).default('tcp'),
@@ -99,6 +108,8 @@ function configSchema(folder: string): z.ZodType<Config> {
     tokens: z.enum(['binary', 'jwt'], { error: 'binary or jwt' }).default('binary'),
     authorization: z.enum(['mutual', 'receiver'], { error: 'mutual or receiver' }).default('mutual'),
     onPolicyChange: z.enum(['revoke', 'keep'], { error: 'revoke or keep' }).default('revoke'),
+    bind: z.enum(['strict', 'observe', 'off'], { error: 'strict, observe or off' }).default('strict'),
+    aliases: listOf(addressSchema, 'a list of addresses', 0).default([]),
     networks: listOf(networkSchema, 'a list of CIDRs').optional(),
     excludedNetworks: listOf(networkSchema, 'a list of CIDRs', 0).default([]),
     adopt: z.enum(['keep', 'reset'], { error: 'keep or reset' }).default('keep'),

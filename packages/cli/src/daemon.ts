@@ -89,9 +89,10 @@ async function compose({ config, configFile, auth, ...ingredients }: Ingredients
   const flows = new FlowLog({ onPUEvent: record => logPUEvent(log, record) })
   const collector = aggregatingCollector(flows)
   const { serverID, tokens, authorization, onPolicyChange, networks, excludedNetworks } = config
-  const { failsafePorts, adopt } = config
+  const { failsafePorts, adopt, bind, aliases } = config
   const wired = await newTriremeWithOptions({
     ...{ serverID, tokens, authorization, onPolicyChange, networks, excludedNetworks, failsafePorts, adopt },
+    ...{ bind, aliases },
     collector,
     journal: place => flowJournalFile(config.stateDir, place),
     ...ingredients,

@@ -16,7 +16,7 @@ async function parseRun(...argv: readonly string[]): Promise<{ command: string[]
 }
 
 describe('the command line of run', () => {
-  it('gathers labels and ports', async () => {
+  it('gathers labels, ports and aliases', async () => {
     const { command, options } = await parseRun(
       ...[
         '--socket',
@@ -29,12 +29,19 @@ describe('the command line of run', () => {
         '80',
         '--port',
         '90-91',
+        '--alias',
+        '203.0.113.7',
         '--',
         'ls',
       ],
     )
     expect(command).toEqual(['ls'])
-    expect(options).toEqual({ socket: '/x.sock', label: ['a=b', 'c=d'], port: ['80', '90-91'] })
+    expect(options).toEqual({
+      socket: '/x.sock',
+      label: ['a=b', 'c=d'],
+      port: ['80', '90-91'],
+      alias: ['203.0.113.7'],
+    })
   })
 
   it.each([[['--', 'ls', '--label', 'x', '--', '-l']], [['ls', '--label', 'x', '--', '-l']]])(

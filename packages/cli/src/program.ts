@@ -22,6 +22,11 @@ const PORT = [
   'port or range (8000-8100) on which it accepts, or auto for those found; may be repeated',
 ] as const
 
+const ALIAS = [
+  '--alias <address>',
+  'address, or address:port, by which peers dial it through address translation; may be repeated',
+] as const
+
 const NETWORK_ONLY = [
   '--network-only',
   'enforce what peers send, and not what it sends of its own accord',
@@ -72,6 +77,7 @@ function addRun(program: Command, finish: Finish): void {
     .option('--name <name>', "name for people (default: the command's)")
     .option(...LABEL, collect, [])
     .option(...PORT, collect, [])
+    .option(...ALIAS, collect, [])
     .option('--user <user>', 'run the command as this user, with his groups')
     .option(...NETWORK_ONLY)
     .argument('<command...>')
@@ -90,6 +96,7 @@ function addAdopt(program: Command, finish: Finish): void {
     .option('--name <name>', 'name for people (default: process-PID)')
     .option(...LABEL, collect, [])
     .option(...PORT, collect, [])
+    .option(...ALIAS, collect, [])
     .option(
       '--keep-connections',
       'leave connections from before open and unenforced instead of resetting them',
@@ -108,6 +115,7 @@ function addUnits(program: Command, finish: Finish): void {
     .option(...SOCKET)
     .option(...LABEL, collect, [])
     .option(...PORT, collect, [])
+    .option(...ALIAS, collect, [])
     .option(...NETWORK_ONLY)
     .option(...UNIT_DIR)
     .argument('<unit>', 'such as nginx.service')
@@ -130,6 +138,7 @@ function addUnits(program: Command, finish: Finish): void {
     .requiredOption('--name <name>')
     .option(...LABEL, collect, [])
     .option(...PORT, collect, [])
+    .option(...ALIAS, collect, [])
     .option(...NETWORK_ONLY)
     .action(async (options: UnitStartOptions) => {
       const { unitStartCommand } = await import('./commands/unit-start.js')

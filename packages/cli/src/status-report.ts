@@ -45,6 +45,8 @@ export interface StatusReport {
   /** How identities are encoded: `binary` or `jwt`. */
   readonly tokens: string
   readonly authorization: 'mutual' | 'receiver'
+  /** What becomes of connections that were dialled to somebody else. */
+  readonly bind: 'strict' | 'observe' | 'off'
   readonly pus: readonly PUStatus[]
   /** Since the daemon started: flows by verdict and reason, signatures of peers' records that were checked, and what the queue counts. */
   readonly counters: Counters
@@ -65,7 +67,7 @@ export interface StatusSources {
 /** The daemon's state as it is now. */
 export function statusReport(sources: StatusSources): StatusReport {
   const { config, auth, trireme, enforcers, flows, problems } = sources
-  const { serverID, tokens, authorization } = config
+  const { serverID, tokens, authorization, bind } = config
   const queues = enforcers.map(enforcer => enforcer.kernelQueues())
   return {
     serverID,
@@ -75,6 +77,7 @@ export function statusReport(sources: StatusSources): StatusReport {
     accepts: auth.current.accepts,
     tokens,
     authorization,
+    bind,
     pus: trireme
       .puInfos()
       .map(pu => ({ ...puStatus(pu, countersOf(pu, enforcers)), ...queueOf(pu, queues) })),

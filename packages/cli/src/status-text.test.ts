@@ -10,6 +10,7 @@ const REPORT: StatusReport = {
   accepts: [],
   tokens: 'binary',
   authorization: 'mutual',
+  bind: 'strict',
   pus: [],
   counters: {},
   problems: [],
@@ -37,6 +38,9 @@ it('shows what is accepted besides, and what that means', () => {
     'note: any holder of the pre-shared key can claim any identity',
   ])
   expect(notes({ mode: 'pki' })[1]).toBe('flows: none yet')
+  expect(notes({ mode: 'pki', bind: 'off' })[1]).toBe(
+    'note: bind is off: a host that a client can be made to dial may speak in its name',
+  )
   expect(notes({ mode: 'null' })[1]).toBe('note: nobody is authenticated: anyone can claim any identity')
 })
 

@@ -18,10 +18,13 @@ export function statusText(report: StatusReport): string {
   return lines.map(line => `${printable(line)}\n`).join('')
 }
 
-function warnings({ mode, accepts }: StatusReport): readonly string[] {
+function warnings({ mode, accepts, bind }: StatusReport): readonly string[] {
   const isPSK = mode === 'psk' || accepts.includes('psk')
   return [
     ...(isPSK ? ['note: any holder of the pre-shared key can claim any identity'] : []),
+    ...(bind === 'strict'
+      ? []
+      : [`note: bind is ${bind}: a host that a client can be made to dial may speak in its name`]),
     ...(mode === 'null' ? ['note: nobody is authenticated: anyone can claim any identity'] : []),
   ]
 }

@@ -33,7 +33,15 @@ export async function nfqIsolators(
   hasContainers: boolean,
 ): Promise<NewIsolator> {
   const { serverID, authorization = 'mutual', adopt = 'keep', generation = 0 } = options
-  const { onPolicyChange = 'revoke', journal, collector = noCollector, onError, processor } = options
+  const {
+    bind = 'strict',
+    aliases = [],
+    onPolicyChange = 'revoke',
+    journal,
+    collector = noCollector,
+    onError,
+    processor,
+  } = options
   const { nfqEnforcer } = await loadPlugin('@trireme/enforcer-nfq', () => import('@trireme/enforcer-nfq'))
   const { iptablesSupervisor } = await loadPlugin(
     '@trireme/supervisor-iptables',
@@ -42,7 +50,7 @@ export async function nfqIsolators(
   const networks = networksOf(options, hasContainers)
   return ({ namespaces, whileEmpty }) => {
     const enforcer = nfqEnforcer({
-      ...{ authorization, adopt, generation, namespaces, onPolicyChange },
+      ...{ authorization, adopt, generation, namespaces, onPolicyChange, bind, aliases },
       ...(journal && { journal: journal(namespaces) }),
       ...(onError && { onError }),
     })({

@@ -29,6 +29,13 @@ export interface PresetOptions {
   readonly failsafePorts?: readonly FailsafePort[]
   /** What becomes of the TCP connections that a PU has when it is first enforced. Default `keep`. */
   readonly adopt?: 'keep' | 'reset'
+  /**
+   * What becomes of connections whose client dialled an address that is neither the host's nor an alias of the PU: `strict` (default)
+   * refuses them, `observe` reports them as observed and lets them in, `off` lets them in.
+   */
+  readonly bind?: 'strict' | 'observe' | 'off'
+  /** Addresses by which others reach this host though no interface has them, as behind a router. Default none. */
+  readonly aliases?: readonly string[]
   /** Differs from the previous start's: a counter kept in the state directory, say. Default 0. */
   readonly generation?: number
   /**

@@ -34,6 +34,7 @@
 
 export { type ACL, ACL_TIERS, type ACLTier, compileACL, type PacketProtocol, tierOf } from './acl.js'
 export { formatAddress, isMappedAddress, parseAddress } from './address.js'
+export { parseAlias } from './alias.js'
 export { checkPolicy } from './check-policy.js'
 export { type CIDR, formatCIDR, parseCIDR } from './cidr.js'
 export { type Clock, systemClock } from './clock.js'

@@ -16,6 +16,8 @@ export interface PURequest {
   readonly ports: readonly PortRange[]
   /** Whether it may accept on every port on which it is found listening. */
   readonly discoverPorts?: boolean
+  /** Addresses by which peers may dial it, as `parseAlias` answers them. Default none. */
+  readonly aliases?: readonly string[]
   /** What only the processor of the type understands. */
   readonly options: Readonly<Record<string, string>>
 }

@@ -33,7 +33,10 @@ export interface PURuntime {
   readonly ports: readonly PortRange[]
   /** Ports among these on which the PU listens though nobody said that it may: core has every peer denied there. */
   readonly closedPorts?: readonly PortRange[]
-  /** Addresses by which peers may dial the PU beside those of its network namespace: virtual and published ones. */
+  /**
+   * Addresses by which peers may dial the PU beside those of its network namespace, virtual and published ones: `ADDRESS`, `ADDRESS:PORT`
+   * or `[ADDRESS]:PORT`, as `parseAlias` answers them.
+   */
   readonly aliases?: readonly string[]
   readonly isolation: Isolation
   /** Whether it began just before it was reported: what it connected to in that moment is no connection to adopt. Default false. */

@@ -18,7 +18,7 @@ import { decide } from './datapath/datapath.js'
 import { FlowTable } from './datapath/flow-table.js'
 import { type LiveFlow, LiveFlows } from './datapath/live-flows.js'
 import { LocalAddresses } from './datapath/local-addresses.js'
-import type { Path } from './datapath/path.js'
+import type { BindMode, Path } from './datapath/path.js'
 import type { PUContext } from './datapath/pu-context.js'
 import { PUTable } from './datapath/pu-table.js'
 import { Refusals } from './datapath/refusals.js'
@@ -54,6 +54,10 @@ const HOLD_TIMEOUT_MS = 1000
 export interface NamespaceDatapathOptions {
   readonly handshakes: HandshakeSet
   readonly authorization: 'mutual' | 'receiver'
+  /** Default `strict`. */
+  readonly bind?: BindMode
+  /** By which others reach the host though no interface has them. Default none. */
+  readonly aliases?: readonly string[]
   readonly reporter: Reporter
   /** Its epoch is that of connections that are decided now; `setPU` may advance it. */
   readonly filterQueue: FilterQueue
@@ -92,10 +96,12 @@ export class NamespaceDatapath {
   /** Opens and binds the flow queue. Throws `KernelError`. */
   constructor(options: NamespaceDatapathOptions) {
     const { handshakes, authorization, reporter, triremeNetworks, now, onError, netns } = options
+    const { bind = 'strict', aliases = [] } = options
     this.#options = options
     this.#path = {
       handshakes,
       authorization,
+      bind,
       reporter,
       triremeNetworks,
       now,
@@ -104,7 +110,7 @@ export class NamespaceDatapath {
       live: new LiveFlows(options.onLiveFlow),
       settleSoon: () => this.#epochs.settleSoon(),
       replays: new ReplayFilter(),
-      addresses: new LocalAddresses(now),
+      addresses: new LocalAddresses(now, { aliases }),
       resets: new ResetLimits(),
       sources: new Sources(),
       out: new Uint8Array(MAX_PACKET_BYTES),

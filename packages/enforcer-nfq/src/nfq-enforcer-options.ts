@@ -41,6 +41,17 @@ export interface NfqEnforcerOptions {
    * them.
    */
   readonly adopt?: 'keep' | 'reset'
+  /**
+   * What becomes of connections whose client dialled an address that is neither the host's nor an alias of the PU: `strict` (default)
+   * refuses them, `observe` reports them as observed and lets them in, `off` lets them in. With either of these, a host that a PU can
+   * be made to dial may relay the PU's connection to this one and speak in its name.
+   */
+  readonly bind?: 'strict' | 'observe' | 'off'
+  /**
+   * Addresses by which others reach this host though no interface has them, as behind a router that translates its public address: PUs
+   * may be dialled by them as by the host's own. Default none.
+   */
+  readonly aliases?: readonly string[]
   /** Hears what went wrong beside the packets; as often as it does. */
   readonly onError?: (error: unknown) => void
   /** Milliseconds since 1970. */

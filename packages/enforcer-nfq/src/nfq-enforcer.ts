@@ -227,11 +227,14 @@ class Enforcing implements NfqEnforcer {
   }
 
   #openDatapath(filterQueue: FilterQueue, namespace: string, netns: string | undefined): NamespaceDatapath {
-    const { authorization = 'mutual', openQueue, openConnections } = this.#options
+    const { authorization = 'mutual', bind = 'strict', aliases = [] } = this.#options
+    const { openQueue, openConnections } = this.#options
     const { epoch = filterQueue.commands.epoch, liveFlows } = this.#memory.namespace(namespace)
     return new NamespaceDatapath({
       handshakes: this.#handshakes,
       authorization,
+      bind,
+      aliases,
       reporter: this.#reporter,
       filterQueue: { ...filterQueue, commands: { ...filterQueue.commands, epoch } },
       liveFlows,

@@ -37,6 +37,8 @@ export interface DockerMonitorOptions {
   readonly killContainerOnError?: boolean
   /** Where containers started by the OCI runtime of `installRuntime` wait until they are enforced. Default: nobody waits. */
   readonly gateSocket?: string
+  /** Addresses by which others reach this host, and so its published ports, though no interface has them. Default none. */
+  readonly hostAliases?: readonly string[]
   /** How many containers are looked after at a time. Default 32. */
   readonly concurrency?: number
   /** Where processes are seen by the engine's numbers. Default `/proc`. */
@@ -131,7 +133,7 @@ class StartableMonitor implements DockerMonitor {
 }
 
 function settingsOf(options: DockerMonitorOptions) {
-  const { engine = DEFAULT_ENGINE, tls, onProblem = () => {} } = options
+  const { engine = DEFAULT_ENGINE, tls, hostAliases = [], onProblem = () => {} } = options
   const onUnreadable = (error: unknown) => onProblem({ kind: 'event-unreadable', error })
   return {
     connect: (signal: AbortSignal) => connectDockerode({ engine, tls, onUnreadable }, signal),
@@ -145,7 +147,7 @@ function settingsOf(options: DockerMonitorOptions) {
     onProblem,
     gateSocket: options.gateSocket,
     processes: new Processes(options.procFolder ?? '/proc'),
-    hostAddresses,
+    hostAddresses: () => [...hostAddresses(), ...hostAliases],
   }
 }
 

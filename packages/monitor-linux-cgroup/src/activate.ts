@@ -50,13 +50,14 @@ async function describe(
   { request, contextID, borrowed }: Activation,
 ): Promise<StoredContext> {
   const { pid, ports, kind = 'linux-process', discoverPorts = false, networkOnly = false } = request
+  const { aliases = [] } = request
   const origin = (await readCgroupOf(pid, cgroups.mount.version)) ?? ''
   const cgroup = [await readCgroupOf(pid, 'systemd'), await readCgroupOf(pid, 'v2')].find(isBelowRoot) ?? '/'
   const { name, tags } = await extractor({ request, cgroup })
   const isolation: Isolation = networkOnly ? { by: 'ports' } : await allot(cgroups, contextID, borrowed)
   return {
     contextID,
-    runtime: { kind, name, pid, tags, ports, isolation },
+    runtime: { kind, name, pid, tags, ports, isolation, ...(aliases.length > 0 && { aliases }) },
     portPlan: { declared: ports, discover: discoverPorts },
     owner: request.owner ?? 0,
     ...(borrowed === undefined ? {} : { borrowed }),

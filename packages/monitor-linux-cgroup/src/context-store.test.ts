@@ -20,6 +20,7 @@ const CONTEXT: StoredContext = {
     tags: [{ key: 'app', value: 'wéb' }],
     ports: [{ first: 80, last: 81 }],
     closedPorts: [{ first: 81, last: 81 }],
+    aliases: ['203.0.113.7'],
     isolation: { by: 'cgroup-path', path: 'trireme-a/abcdef012345' },
   },
   portPlan: { declared: [{ first: 80, last: 80 }], discover: true },

@@ -227,8 +227,8 @@ class CgroupMonitor implements LinuxCgroupMonitor {
       () => this.#clear(cgroups, contextID),
     ])
     if (event === 'destroy') return this.#handler.handlePUEvent(contextID, 'destroy')
-    const { name, tags } = runtime
-    const request = { name, ports: portPlan.declared, discoverPorts: portPlan.discover, options: {} }
+    const { name, tags, aliases = [] } = runtime
+    const request = { name, aliases, ports: portPlan.declared, discoverPorts: portPlan.discover, options: {} }
     const own = tags.filter(tag => !tag.key.startsWith('@'))
     this.#announced.add(contextID, {
       request: { event: 'create', type: runtime.kind, tags: own, ...request },

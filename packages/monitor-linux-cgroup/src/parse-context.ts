@@ -31,7 +31,7 @@ function parsePortPlan(value: unknown): PortPlan {
 }
 
 function parseRuntime(value: unknown): PURuntime {
-  type Name = 'kind' | 'name' | 'pid' | 'tags' | 'ports' | 'closedPorts' | 'isolation'
+  type Name = 'kind' | 'name' | 'pid' | 'tags' | 'ports' | 'closedPorts' | 'aliases' | 'isolation'
   const fields = object<Name>(value, 'runtime')
   const kind = KINDS.find(known => known === fields.kind)
   if (!kind) throw wrong('kind', KINDS.join(' or '), fields.kind)
@@ -44,6 +44,9 @@ function parseRuntime(value: unknown): PURuntime {
     ...(fields.closedPorts === undefined
       ? {}
       : { closedPorts: array(fields.closedPorts, 'closedPorts').map(parsePortRange) }),
+    ...(fields.aliases === undefined
+      ? {}
+      : { aliases: array(fields.aliases, 'aliases').map(alias => string(alias, 'alias')) }),
     isolation: parseIsolation(fields.isolation),
   }
 }

@@ -18,6 +18,11 @@ describe('runRequestOf', () => {
     expect(() => runRequestOf(roots, USER)).toThrow('port 22: only root may declare ports below 1024')
   })
 
+  it('passes aliases on: they concern nobody but the PU', () => {
+    const aliases = ['203.0.113.7:443']
+    expect(runRequestOf(start({ aliases }), USER)).toMatchObject({ aliases })
+  })
+
   it.each([{ scope: 'tree' }, { scope: 'cgroup' }, { executable: '/bin/sh' }])(
     'lets only root say %j',
     options => {

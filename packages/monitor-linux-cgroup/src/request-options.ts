@@ -26,7 +26,7 @@ export function assertMayDeclare({ ports }: Pick<PURequest, 'ports'>, caller: PU
  * @throws RangeError, TypeError or TriremeError `ERR_NOT_PERMITTED`.
  */
 export function runRequestOf(request: PURequest, caller: PUCaller): RunRequest {
-  const { pid, name, tags, ports, discoverPorts = false, options } = request
+  const { pid, name, tags, ports, aliases = [], discoverPorts = false, options } = request
   if (pid === undefined) throw new TypeError('pid: missing, expected the number of a process')
   assertMayDeclare(request, caller)
   const { executable } = options
@@ -35,7 +35,7 @@ export function runRequestOf(request: PURequest, caller: PUCaller): RunRequest {
     throw new TriremeError('ERR_NOT_PERMITTED', 'options scope and executable: only root may use them')
   }
   return {
-    ...{ pid, tags, ports, discoverPorts, scope, owner: caller.uid },
+    ...{ pid, tags, ports, aliases, discoverPorts, scope, owner: caller.uid },
     ...(name === undefined ? {} : { name }),
     ...(executable === undefined ? {} : { executable }),
     networkOnly: flagOf(options, 'networkOnly'),

@@ -11,6 +11,8 @@ export interface RunRequest {
   readonly facts?: Tags
   /** On which the process is going to accept connections. */
   readonly ports: readonly PortRange[]
+  /** Addresses by which peers may dial it, as `parseAlias` answers them. Default none. */
+  readonly aliases?: readonly string[]
   /** Default `linux-process`. */
   readonly kind?: PUKind
   /** Whether it may accept on every port on which it is found listening. Default false: those not in `ports` are closed. */

@@ -1,4 +1,4 @@
-import { type PortRange, type PURequest, parseTag } from '@trireme/core'
+import { type PortRange, type PURequest, parseAlias, parseTag } from '@trireme/core'
 import { z } from 'zod'
 
 const EVENTS = ['create', 'start', 'stop', 'pause', 'unpause', 'destroy'] as const
@@ -11,10 +11,11 @@ const schema = z.strictObject({
   pid: z.int().positive().optional(),
   tags: z.array(z.string().max(4096)).max(256).default([]),
   ports: z.array(z.string().max(16)).max(256).default([]),
+  aliases: z.array(z.string().max(64)).max(256).optional(),
   options: z.record(z.string().max(64), z.string().max(4096)).default({}),
 })
 
-/** The body of `POST /v1/events`: tags as `key=value`; ports as `8080`, `8000-8100`, or `auto` for those found. */
+/** The body of `POST /v1/events`: tags as `key=value`; ports as `8080`, `8000-8100`, or `auto` for those found; aliases as `203.0.113.7` or `203.0.113.7:443`. */
 export type EventBody = z.input<typeof schema>
 
 const AUTO = 'auto'
@@ -29,12 +30,13 @@ export function parseRequest(body: unknown): PURequest {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
     throw new TypeError(issues.join('; '))
   }
-  const { event, type, contextID, name, pid, tags, ports, options } = parsed.data
+  const { event, type, contextID, name, pid, tags, ports, aliases, options } = parsed.data
   return {
     ...{ event, type, options },
     tags: tags.map(parseTag),
     ports: ports.filter(port => port !== AUTO).map(parsePortRange),
     discoverPorts: ports.includes(AUTO),
+    ...(aliases === undefined ? {} : { aliases: aliases.map(parseAlias) }),
     ...(contextID === undefined ? {} : { contextID }),
     ...(name === undefined ? {} : { name }),
     ...(pid === undefined ? {} : { pid }),

@@ -8,6 +8,7 @@ export interface AdoptOptions {
   readonly name?: string
   readonly label: readonly string[]
   readonly port: readonly string[]
+  readonly alias: readonly string[]
   readonly keepConnections?: boolean
 }
 
@@ -19,11 +20,11 @@ const ADOPTION_MS = 60_000
  * from before are reset, for no rule finds them.
  */
 export async function adoptCommand(options: AdoptOptions, pid: string): Promise<number> {
-  const { name, label, port, keepConnections = false } = options
+  const { name, label, port, alias, keepConnections = false } = options
   const body: EventBody = {
     event: 'start',
     type: 'linux-process',
-    ...{ pid: Number(pid), tags: [...label], ports: [...port] },
+    ...{ pid: Number(pid), tags: [...label], ports: [...port], aliases: [...alias] },
     ...(name === undefined ? {} : { name }),
     options: { scope: 'tree', keepConnections: String(keepConnections) },
   }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { parseTag } from '@trireme/core'
+import { parseAlias, parseTag } from '@trireme/core'
 import { findSocket } from '../control/find-socket.js'
 import { CommandFailure, EXIT, messageOf } from '../failure.js'
 import { ownCommand } from '../own-command.js'
@@ -16,6 +16,7 @@ export interface ProtectOptions {
   readonly socket?: string
   readonly label: readonly string[]
   readonly port: readonly string[]
+  readonly alias: readonly string[]
   readonly networkOnly?: boolean
   /** Where drop-ins belong. */
   readonly unitDir: string
@@ -29,13 +30,15 @@ const BOOTED = '/run/systemd/system'
 /** `trireme protect UNIT`: from its next start on, the service is a PU at every start, or does not start. */
 export async function protectCommand(options: ProtectOptions, unit: string): Promise<number> {
   requireRoot('protect')
-  const { label, port, networkOnly = false, unitDir } = options
+  const { label, port, alias, networkOnly = false, unitDir } = options
   assertServiceName(unit)
   label.map(parseTag)
   port.map(assertPort)
+  alias.map(parseAlias)
   const socket = await findSocket(options.socket, EXIT.environment)
   const file = dropInFile(unitDir, unit)
-  const text = dropInText({ unit, command: ownCommand(), socket, labels: label, ports: port, networkOnly })
+  const lists = { labels: label, ports: port, aliases: alias }
+  const text = dropInText({ unit, command: ownCommand(), socket, ...lists, networkOnly })
   await mkdir(dirname(file), { recursive: true, mode: 0o755 })
   await writeFile(`${file}.new`, text, { mode: 0o644 })
   await rename(`${file}.new`, file)

@@ -40,7 +40,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const run = (...command: string[]) => runCommand({ socket, label: ['app=web'], port: ['80'] }, command)
+const run = (...command: string[]) =>
+  runCommand({ socket, label: ['app=web'], port: ['80'], alias: ['203.0.113.7'] }, command)
 
 describe('trireme run', () => {
   it('asks for the very process that becomes the command', async () => {
@@ -59,6 +60,7 @@ describe('trireme run', () => {
       tags: [{ key: 'app', value: 'web' }],
       ports: [{ first: 80, last: 80 }],
       discoverPorts: false,
+      aliases: ['203.0.113.7'],
     })
   })
 
@@ -93,6 +95,7 @@ describe('trireme run', () => {
   it.each([
     ['a bad label', { label: ['app'] }],
     ['a reserved port', { port: ['0'] }],
+    ['a name as alias', { alias: ['example.org'] }],
   ])('refuses %s before it makes a process', async (_, change) => {
     activate = () => {
       throw new Error('must not be asked')

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { basename } from 'node:path'
-import { parseTag } from '@trireme/core'
+import { parseAlias, parseTag } from '@trireme/core'
 import type { EventBody } from '@trireme/monitor-rpc'
 import { askDaemon } from '../control/control-client.js'
 import { findSocket } from '../control/find-socket.js'
@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly label: readonly string[]
   /** As `8080`, `8000-8100` or `auto`. */
   readonly port: readonly string[]
+  /** As `203.0.113.7` or `203.0.113.7:443`. */
+  readonly alias?: readonly string[]
   /** Name or number of the user as whom the command runs. Default: this process's. */
   readonly user?: string
   /** Whether what the command sends of its own accord is left alone. */
@@ -44,9 +46,10 @@ export async function runCommand(options: RunOptions, command: readonly string[]
 }
 
 /** What can be refused without a daemon is refused before a process is made. */
-function assertRunnable({ label, port }: RunOptions, command: readonly string[]): void {
+function assertRunnable({ label, port, alias = [] }: RunOptions, command: readonly string[]): void {
   label.map(parseTag)
   port.map(assertPort)
+  alias.map(parseAlias)
   const [program] = command
   if (!program || program.startsWith('-')) {
     throw new CommandFailure(
@@ -72,7 +75,7 @@ async function runAsPU(socket: string, options: RunOptions, command: readonly st
 
 async function eventBody(
   { pid }: GatedChild,
-  { name, label, port, networkOnly = false }: RunOptions,
+  { name, label, port, alias = [], networkOnly = false }: RunOptions,
   [program]: readonly string[],
 ): Promise<EventBody> {
   // Only root is believed about what is going to be executed.
@@ -80,7 +83,7 @@ async function eventBody(
   return {
     event: 'start',
     type: 'linux-process',
-    ...{ pid, name: name ?? basename(program!), tags: [...label], ports: [...port] },
+    ...{ pid, name: name ?? basename(program!), tags: [...label], ports: [...port], aliases: [...alias] },
     options: { ...(networkOnly && { networkOnly: 'true' }), ...(executable && { executable }) },
   }
 }

@@ -6,6 +6,7 @@ export interface UnitStartOptions {
   readonly name: string
   readonly label: readonly string[]
   readonly port: readonly string[]
+  readonly alias: readonly string[]
   readonly networkOnly?: boolean
 }
 
@@ -13,11 +14,11 @@ const ACTIVATION_MS = 60_000
 
 /** `trireme unit-start`, of a unit's ExecStartPre: the cgroup in which this process is, is a PU from now on. */
 export async function unitStartCommand(options: UnitStartOptions): Promise<number> {
-  const { socket, name, label, port, networkOnly = false } = options
+  const { socket, name, label, port, alias, networkOnly = false } = options
   const body: EventBody = {
     event: 'start',
     type: 'linux-process',
-    ...{ pid: process.pid, name, tags: [...label], ports: [...port] },
+    ...{ pid: process.pid, name, tags: [...label], ports: [...port], aliases: [...alias] },
     options: { scope: 'cgroup', networkOnly: String(networkOnly) },
   }
   await askDaemon({ socket, method: 'POST', path: '/v1/events', body, timeoutMs: ACTIVATION_MS })

@@ -3,7 +3,7 @@ import { assertServiceName, dropInText } from './drop-in.js'
 
 const PROTECTION = {
   ...{ unit: 'nginx.service', command: ['/usr/bin/node', '/opt/trireme/main.js'], socket: '/run/t.sock' },
-  ...{ labels: ['app=web'], ports: ['80', '8000-8100'], networkOnly: false },
+  ...{ labels: ['app=web'], ports: ['80', '8000-8100'], aliases: ['203.0.113.7:80'], networkOnly: false },
 }
 
 describe('dropInText', () => {
@@ -12,7 +12,7 @@ describe('dropInText', () => {
       dropInText(PROTECTION),
     ).toBe(`# Written by \`trireme protect nginx.service\`, removed by \`trireme unprotect nginx.service\`.
 [Service]
-ExecStartPre=+"/usr/bin/node" "/opt/trireme/main.js" "unit-start" "--socket" "/run/t.sock" "--name" "nginx.service" "--label" "app=web" "--port" "80" "--port" "8000-8100"
+ExecStartPre=+"/usr/bin/node" "/opt/trireme/main.js" "unit-start" "--socket" "/run/t.sock" "--name" "nginx.service" "--label" "app=web" "--port" "80" "--port" "8000-8100" "--alias" "203.0.113.7:80"
 `)
   })
 

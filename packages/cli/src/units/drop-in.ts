@@ -8,6 +8,7 @@ export interface UnitProtection {
   readonly socket: string
   readonly labels: readonly string[]
   readonly ports: readonly string[]
+  readonly aliases: readonly string[]
   readonly networkOnly: boolean
 }
 
@@ -28,11 +29,12 @@ export function assertServiceName(unit: string): void {
  * the unit's own program runs. Where that fails the unit does not start.
  */
 export function dropInText(protection: UnitProtection): string {
-  const { unit, command, socket, labels, ports, networkOnly } = protection
+  const { unit, command, socket, labels, ports, aliases, networkOnly } = protection
   const argv = [
     ...[...command, 'unit-start', '--socket', socket, '--name', unit],
     ...labels.flatMap(label => ['--label', label]),
     ...ports.flatMap(port => ['--port', port]),
+    ...aliases.flatMap(alias => ['--alias', alias]),
     ...(networkOnly ? ['--network-only'] : []),
   ]
   return `# Written by \`trireme protect ${unit}\`, removed by \`trireme unprotect ${unit}\`.

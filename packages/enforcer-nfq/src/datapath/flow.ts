@@ -62,6 +62,8 @@ export interface ServerFlow {
   /** How many SYN-ACKs may leave yet before the SYN comes again, to a source that has never completed a handshake. */
   answersLeft: number
   ackOverlay: Uint8Array | undefined
+  /** Its SYN was dialled to somebody else and let in to be observed. */
+  readonly isStray: boolean
   lastSeenMs: number
 }
 

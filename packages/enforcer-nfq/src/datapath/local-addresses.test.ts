@@ -6,13 +6,11 @@ it('knows the interfaces’ addresses, and reads again once a second at most whe
   let now = 0
   let reads = 0
   let interfaces = ['192.0.2.1', 'fe80::1']
-  const addresses = new LocalAddresses(
-    () => now,
-    () => {
-      reads++
-      return interfaces
-    },
-  )
+  const read = () => {
+    reads++
+    return interfaces
+  }
+  const addresses = new LocalAddresses(() => now, { read })
   const has = (text: string) => addresses.has(parseAddress(text))
   expect([has('192.0.2.1'), has('fe80::1'), has('192.0.2.2')]).toEqual([true, true, false])
   interfaces = ['192.0.2.2']
@@ -25,13 +23,17 @@ it('knows the interfaces’ addresses, and reads again once a second at most whe
 })
 
 it('all of 127.0.0.0/8 is local, and what only looks like it is not', () => {
-  const addresses = new LocalAddresses(
-    () => 0,
-    () => [],
-  )
+  const addresses = new LocalAddresses(() => 0, { read: () => [] })
   expect(addresses.has(parseAddress('127.1.2.3'))).toBe(true)
   expect(addresses.has(parseAddress('128.0.0.1'))).toBe(false)
   expect(addresses.has(parseAddress('7f00::1'))).toBe(false)
+})
+
+it('an alias is the host’s though no interface has it', () => {
+  const aliases = ['203.0.113.7', '2001:DB8:0::7']
+  const addresses = new LocalAddresses(() => 0, { aliases, read: () => [] })
+  const has = (text: string) => addresses.has(parseAddress(text))
+  expect([has('203.0.113.7'), has('2001:db8::7'), has('203.0.113.8')]).toEqual([true, true, false])
 })
 
 it('reads this machine’s', () => {

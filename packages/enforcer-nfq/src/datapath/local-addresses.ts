@@ -3,31 +3,44 @@ import { parseAddress } from '@trireme/core'
 
 const REFRESH_AFTER_MS = 1000
 
-/** The addresses of the network namespace, re-read at most once a second when one is not known. */
+export interface LocalAddressesOptions {
+  /** By which others reach the host though no interface has them. */
+  readonly aliases?: readonly string[]
+  /** Reads those of the interfaces. */
+  readonly read?: () => readonly string[]
+}
+
+/** The addresses of the host: those of its interfaces, re-read at most once a second when one is not known, and its aliases. */
 export class LocalAddresses {
   readonly #read: () => readonly string[]
   readonly #now: () => number
+  readonly #aliases: ReadonlySet<string>
   #known = new Set<string>()
   #readAt = Number.NEGATIVE_INFINITY
 
-  constructor(now: () => number, read: () => readonly string[] = interfaceAddresses) {
+  constructor(now: () => number, { aliases = [], read = interfaceAddresses }: LocalAddressesOptions = {}) {
     this.#now = now
     this.#read = read
+    this.#aliases = new Set(aliases.map(keyOf))
   }
 
   /** `address`: 16 bytes, IPv4 in its mapped form. All of 127.0.0.0/8 is local (RFC 1122 §3.2.1.3). */
   has(address: Uint8Array): boolean {
     const key = Buffer.from(address).toString('latin1')
-    if (this.#known.has(key) || isLoopback(key)) return true
+    if (this.#known.has(key) || this.#aliases.has(key) || isLoopback(key)) return true
     // A clock that was set back counts as time gone by.
     if (Math.abs(this.#now() - this.#readAt) < REFRESH_AFTER_MS) return false
     this.#readAt = this.#now()
-    this.#known = new Set(this.#read().map(text => Buffer.from(parseAddress(text)).toString('latin1')))
+    this.#known = new Set(this.#read().map(keyOf))
     return this.#known.has(key)
   }
 }
 
 const MAPPED_LOOPBACK = '\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f'
+
+function keyOf(address: string): string {
+  return Buffer.from(parseAddress(address)).toString('latin1')
+}
 
 function isLoopback(key: string): boolean {
   return key.startsWith(MAPPED_LOOPBACK)

@@ -11,11 +11,16 @@ import type { ResetLimits } from './reset-limits.js'
 import type { Sources } from './sources.js'
 import { drop, type Verdict } from './verdict.js'
 
+/** How strictly a SYN is bound to the address that its sender dialled. */
+export type BindMode = 'strict' | 'observe' | 'off'
+
 /** All that the steps of a handshake work with in one network namespace. */
 export interface Path {
   readonly handshakes: HandshakeSet
   /** `mutual`: the client's transmitter rules decide over the server, too. */
   readonly authorization: 'mutual' | 'receiver'
+  /** What becomes of SYNs that were dialled to somebody else: refused, reported and let through, or let through. */
+  readonly bind: BindMode
   /** Where peers carry an identity: outside, no record is ever sent. */
   readonly triremeNetworks: CompiledNetworks
   readonly pus: PUTable

@@ -4,6 +4,7 @@ import type { TcpPacket } from '../packet/tcp-packet.js'
 import { decideReceiver, rejected } from './decisions.js'
 import type { Answer, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
+import type { Decision } from './reporter.js'
 import { isSuccessor } from './sequence.js'
 import { sourceOf } from './sources.js'
 import { peerFault } from './standing.js'
@@ -37,6 +38,12 @@ function proves(answer: Answer | undefined, packet: TcpPacket, ack: AckOverlay):
   return macEquals(clientMAC(answer.keys, answer.h2, answer.mac, ack.header), ack.mac)
 }
 
+/** What strict binding would have refused is told as such where it passes. */
+function decideStray({ isStray }: ServerFlow, decision: Decision): Decision {
+  if (!isStray || decision.verdict === 'reject') return decision
+  return { ...decision, reason: 'misdirected', observed: true }
+}
+
 function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
@@ -47,7 +54,7 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
     path.reporter.report({ pu, peer, decision: rejected(fault), role: 'server', key, flowID: id })
     return drop(fault)
   }
-  const decision = decideReceiver(pu, peer.claims, packet.destinationPort)
+  const decision = decideStray(flow, decideReceiver(pu, peer.claims, packet.destinationPort))
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
   // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
   if (decision.verdict === 'reject') return deny(path, pu, packet)

@@ -27,7 +27,8 @@ export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict
   const { suite, verifier } = handshake
   const syn = parseSyn(suite, packet.payload())
   if (typeof syn === 'string') return badSyn(path, pu, packet, syn)
-  if (isMisdirected(path, pu, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
+  const isStray = path.bind !== 'off' && isMisdirected(path, pu, packet, syn)
+  if (isStray && path.bind === 'strict') return badSyn(path, pu, packet, 'misdirected')
   const key = packet.flowKey()
   const mayAsk = () => !handshake.verifiesSignatures || path.sources.mayVerify(sourceOf(key), path.now())
   const peer = verifier.verify(syn.record, mayAsk)
@@ -35,7 +36,7 @@ export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict
   if (typeof peer === 'string') return badSyn(path, pu, packet, peer)
   const h1 = sha256(packet.payload())
   const resent = path.flows.servers(key).find(flow => flow.isn === packet.sequence && flow.h1.equals(h1))
-  if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, h1 })
+  if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, h1, isStray })
   // Its connection exists: a late duplicate, or a replay that would have the kernel open another one.
   if (resent.stage === 'auth') return drop('replay')
   resent.lastSeenMs = path.now()
@@ -53,10 +54,12 @@ interface IncomingSyn {
   readonly peer: PeerRecord
   readonly key: string
   readonly h1: Buffer
+  /** Dialled to somebody else. */
+  readonly isStray: boolean
 }
 
 function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
-  const { pu, arrival, suite, syn, peer, key, h1 } = incoming
+  const { pu, arrival, suite, syn, peer, key, h1, isStray } = incoming
   const { packet } = arrival
   if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence }))
     return badSyn(path, pu, packet, 'replay')
@@ -81,6 +84,7 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
     formerAnswer: undefined,
     answersLeft: MAX_ANSWERS,
     ackOverlay: undefined,
+    isStray,
     lastSeenMs: path.now(),
   })
   return edited(stripOverlay(packet, path.out), accept)

@@ -12,6 +12,7 @@ import {
   twoHosts,
   web,
 } from './simulation/scenarios.js'
+import type { SimulatedHostOptions } from './simulation/simulated-host.js'
 
 describe('a whole handshake', () => {
   it('carries three overlays and nothing else, and both ends report it under one id', async () => {
@@ -93,11 +94,11 @@ describe('a whole handshake', () => {
     expect(server.tcp.accepted[0]!.received.length).toBe(3000)
   })
 
-  it('goes through source NAT and a published port that is an alias of the PU', async () => {
+  describe('through source NAT and a published port', () => {
     const natted = { address: '198.51.100.7', port: 1024 }
     const published = { address: '203.0.113.9', port: 80 }
-    const run = async (aliases: readonly string[]) => {
-      const { network, client, server } = await twoHosts({ server: { ...web(), aliases } })
+    const run = async (aliases: readonly string[], serverHost: Partial<SimulatedHostOptions> = {}) => {
+      const { network, client, server } = await twoHosts({ server: { ...web(), aliases }, serverHost })
       network.tamper = bytes => {
         const isUp = parsed(bytes).destinationPort === published.port
         const ends = isUp
@@ -110,15 +111,55 @@ describe('a whole handshake', () => {
       network.run(100)
       return { socket, server }
     }
-    for (const alias of ['203.0.113.9', '203.0.113.9:80']) {
+    it.each(['203.0.113.9', '203.0.113.9:80'])('that is an alias of the PU: %s', async alias => {
       const { socket, server } = await run([alias])
       expect(socket.state).toBe('established')
       expect(server.tcp.accepted[0]!.received.toString()).toBe('hello')
-      expect(server.records[0]).toMatchObject({ source: { ip: natted.address }, destination: { port: 8080 } })
+      expect(server.records[0]).toMatchObject({
+        ...{ source: { ip: natted.address }, destination: { port: 8080 } },
+        ...{ reason: '', observed: false },
+      })
+    })
+
+    it.each([
+      ['an alias of the PU under another port', ['203.0.113.9:81'], {}],
+      ['an alias of the host, whose port it is not', [], { hostAliases: ['203.0.113.9'] }],
+    ])('it is misdirected where it is %s', async (_, aliases, serverHost) => {
+      const { server } = await run(aliases, serverHost)
+      expect(server.records[0]).toMatchObject({ verdict: 'reject', reason: 'misdirected' })
+      expect(server.tcp.accepted).toEqual([])
+    })
+
+    it('bind: observe lets in what is misdirected, and says so', async () => {
+      const { socket, server } = await run([], { bind: 'observe' })
+      expect(socket.state).toBe('established')
+      const record = { verdict: 'accept', rule: 'accept-frontend', reason: 'misdirected', observed: true }
+      expect(server.records).toEqual([expect.objectContaining(record)])
+      expect(server.counters('web')).toMatchObject({ observed: 1 })
+    })
+
+    it('bind: off does not ask', async () => {
+      const { socket, server } = await run([], { bind: 'off' })
+      expect(socket.state).toBe('established')
+      expect(server.records).toEqual([expect.objectContaining({ verdict: 'accept', reason: '' })])
+    })
+  })
+
+  it('goes through a router that translates the host’s public address, port by port', async () => {
+    const publicly = { address: '203.0.113.9', port: SERVER.port }
+    const { network, client, server } = await twoHosts({
+      serverHost: { hostAliases: [publicly.address] },
+    })
+    network.tamper = bytes => {
+      const isUp = parsed(bytes).destinationPort === publicly.port
+      return [
+        { bytes: readdressed(bytes, isUp ? { destination: SERVER } : { source: publicly }), delayMs: 1 },
+      ]
     }
-    const { server } = await run(['203.0.113.9:81'])
-    expect(server.records[0]).toMatchObject({ verdict: 'reject', reason: 'misdirected' })
-    expect(server.tcp.accepted).toEqual([])
+    const socket = client.tcp.connect(CLIENT, publicly)
+    network.run(100)
+    expect(socket.state).toBe('established')
+    expect(server.records[0]).toMatchObject({ verdict: 'accept' })
   })
 })
 

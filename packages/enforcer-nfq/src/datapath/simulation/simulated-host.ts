@@ -26,6 +26,7 @@ import {
   openInMemoryPacketQueue,
 } from '../../queue-in-memory.js'
 import type { TcpOption } from '../../testing/index.js'
+import type { BindMode } from '../path.js'
 import { PUContext } from '../pu-context.js'
 import { Reporter } from '../reporter.js'
 import { hmacTokenEngine } from './hmac-token-engine.js'
@@ -41,6 +42,9 @@ export interface SimulatedHostOptions {
   readonly clock: ManualClock
   readonly toWire: (host: SimulatedHost, bytes: Uint8Array) => void
   readonly authorization?: 'mutual' | 'receiver'
+  readonly bind?: BindMode
+  /** Addresses of the host that are no interface's. */
+  readonly hostAliases?: readonly string[]
   /** 32 bytes of this value are the pre-shared key. Default 7. */
   readonly psk?: number
   /** Instead of `psk` and `engine`: what the node sends, and what it accepts besides. */
@@ -126,6 +130,8 @@ export class SimulatedHost {
     this.datapath = new NamespaceDatapath({
       handshakes: this.handshakes,
       authorization,
+      ...(options.bind && { bind: options.bind }),
+      ...(options.hostAliases && { aliases: options.hostAliases }),
       triremeNetworks: compileNetworks(['0.0.0.0/0', '::/0']),
       reporter: new Reporter(collector, clock.now),
       filterQueue: this.#filterQueue,
