@@ -17,8 +17,11 @@ import { atMost, denyingRules, logTo, passRules } from './outcome-rules.js'
 import { type Rule, rule } from './rule.js'
 import type { SupervisedPU } from './supervised-pu.js'
 
-/** Router solicitation and advertisement, neighbour solicitation and advertisement (RFC 4861): without them no IPv6. */
-const NEIGHBOUR_DISCOVERY: readonly number[] = [133, 134, 135, 136]
+/**
+ * What the kernel itself says on its links, without which there is no IPv6 (RFC 4890 section 4.4): multicast listener query,
+ * report, done and report of version 2 (RFC 2710, RFC 3810), and neighbour discovery (RFC 4861).
+ */
+const LINK_MESSAGES: readonly number[] = [130, 131, 132, 143, 133, 134, 135, 136]
 
 /** The chains of one PU. A packet that gets here belongs to the PU and to no flow with a state that is still good. */
 export function puChains(supervised: SupervisedPU, context: PUContext): ReadonlyMap<string, readonly Rule[]> {
@@ -50,11 +53,11 @@ function synChain({ chains, direction }: PUSide): string {
   return direction === 'in' ? chains.synIn : chains.synOut
 }
 
-/** Conntrack does not track neighbour discovery, so it goes before the look at conntrack's state. */
+/** Conntrack does not track messages of the link, so they go before the look at conntrack's state. */
 function alwaysRules(family: Family, logInvalid: readonly Rule[] = []): readonly Rule[] {
-  const discovery = family === 'IPv6' ? NEIGHBOUR_DISCOVERY : []
+  const ofTheLink = family === 'IPv6' ? LINK_MESSAGES : []
   return [
-    ...discovery.map(type => rule`-p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j RETURN`),
+    ...ofTheLink.map(type => rule`-p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j RETURN`),
     ...logInvalid,
     rule`-m conntrack --ctstate INVALID -j DROP`,
     rule`-p ${icmp(family)} -m conntrack --ctstate RELATED -j RETURN`,

@@ -167,8 +167,12 @@ describe('the rules', () => {
     expect(puChain('out', own)).toContain('-o lo -m conntrack --ctdir REPLY -j RETURN')
   })
 
-  it('are the same in IPv6, where neighbour discovery passes too', () => {
-    expect(puChain('out', input, 'IPv6').slice(0, 8)).toEqual([
+  it('are the same in IPv6, where messages of the link pass too', () => {
+    expect(puChain('out', input, 'IPv6').slice(0, 12)).toEqual([
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 130 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 131 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 132 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 143 -j RETURN',
       '-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j RETURN',
       '-p ipv6-icmp -m icmp6 --icmpv6-type 134 -j RETURN',
       '-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN',
