@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { KernelError, TriremeError } from '@trireme/core'
@@ -38,7 +38,7 @@ export class StartGate {
     if (await isListening(socketPath)) {
       throw new TriremeError('ERR_CONFIG', `gate ${socketPath}: another daemon listens there`)
     }
-    await rm(socketPath, { force: true })
+    await unlinkIfThere(socketPath)
     const server = createServer(socket => this.#serve(socket))
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) =>
@@ -95,6 +95,13 @@ function parseWaiting(line: string): WaitingContainer {
     throw new TypeError(`OCI state ${line.slice(0, 80)}: expected id and pid`)
   }
   return { id, pid }
+}
+
+/** Not `rm`: what it leaves behind of a socket makes Node's module loader take the next symbolic link for a file. */
+async function unlinkIfThere(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
 }
 
 function isListening(socketPath: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, rm, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, stat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
@@ -66,7 +66,17 @@ export async function removeStaleSocket(path: string): Promise<void> {
       detail: `socket ${path}: another daemon is listening on it`,
     })
   }
-  await rm(path, { force: true })
+  await unlinkIfThere(path)
+}
+
+/**
+ * Not `rm`: its look at a socket stays in what Node's module loader reads next, which then leaves the symbolic links of a
+ * package unresolved, so that the package's own imports fail.
+ */
+async function unlinkIfThere(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
 }
 
 function answers(path: string): Promise<boolean> {
