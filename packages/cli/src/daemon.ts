@@ -98,6 +98,7 @@ async function compose({ config, configFile, auth, ...ingredients }: Ingredients
     ...ingredients,
     auth: { secrets: auth.secrets },
     monitors: await monitorsOf(config, problems),
+    onDisturbance: disturbance => problems.addOfRules(disturbance),
     onError: limited(error => log.error(`enforcer: ${String(error)}`)),
   })
   const inUse = new SecretsInUse(auth, { config, configFile, log, update: wired.updateSecrets })

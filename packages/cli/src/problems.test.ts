@@ -36,3 +36,15 @@ it('keeps what concerns containers until it is over', () => {
   problems.addOfContainers({ kind: 'engine-back', error: undefined })
   expect(problems.list()).toHaveLength(1)
 })
+
+it('shows the last of what other programs did to the rules, and logs all of it', () => {
+  const lines: string[] = []
+  const problems = new Problems(lineLog(line => lines.push(line)))
+  problems.addOfRules({ found: [], error: new Error('no fork') })
+  problems.addOfRules({ found: ['IPv4 mangle: no jump from INPUT', 'IPv4 raw: 1 chains changed'] })
+  expect(lines).toHaveLength(2)
+  expect(lines[0]).toContain('iptables rules: could not be looked at (not put right: no fork)')
+  expect(problems.list()).toEqual([
+    'iptables rules: changed by another program: IPv4 mangle: no jump from INPUT, IPv4 raw: 1 chains changed (put right)',
+  ])
+})

@@ -1,5 +1,6 @@
 import type { DockerMonitorProblem } from '@trireme/monitor-docker'
 import type { MonitorProblem } from '@trireme/monitor-linux-cgroup'
+import type { RulesDisturbance } from '@trireme/supervisor-iptables'
 import { messageOf } from './failure.js'
 import type { Log } from './log.js'
 
@@ -55,6 +56,18 @@ export class Problems {
       kind: undefined,
       sentence,
     })
+  }
+
+  /**
+   * What another program did to the rules is logged each time, of the status the last of it is shown: whoever does it once may do it
+   * again.
+   */
+  addOfRules({ found, error }: RulesDisturbance): void {
+    const what =
+      found.length === 0 ? 'could not be looked at' : `changed by another program: ${found.join(', ')}`
+    const outcome = error === undefined ? 'put right' : `not put right: ${messageOf(error)}`
+    this.#found.delete('rules')
+    this.#note('rules', { kind: undefined, sentence: `iptables rules: ${what} (${outcome})` })
   }
 
   /** Of Linux processes. */

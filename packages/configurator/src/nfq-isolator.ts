@@ -40,6 +40,7 @@ export async function nfqIsolators(
     journal,
     collector = noCollector,
     onError,
+    onDisturbance,
     processor,
   } = options
   const { nfqEnforcer } = await loadPlugin('@trireme/enforcer-nfq', () => import('@trireme/enforcer-nfq'))
@@ -57,7 +58,11 @@ export async function nfqIsolators(
       ...{ serverID, ...sending, accepted, collector, networks, ...(processor && { processor }) },
     })
     const filterQueue = () => enforcer.filterQueue()
-    const supervisor = iptablesSupervisor({ namespaces, whileEmpty })({ serverID, filterQueue, networks })
+    const supervisor = iptablesSupervisor({
+      namespaces,
+      whileEmpty,
+      ...(onDisturbance && { onDisturbance }),
+    })({ serverID, filterQueue, networks })
     return { enforcer, supervisor }
   }
 }

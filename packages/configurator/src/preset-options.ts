@@ -11,6 +11,7 @@ import type {
 import type { FlowJournal } from '@trireme/enforcer-nfq'
 import type { DockerMonitorOptions } from '@trireme/monitor-docker'
 import type { MonitorProblem } from '@trireme/monitor-linux-cgroup'
+import type { RulesDisturbance } from '@trireme/supervisor-iptables'
 
 /** How PUs of this node find, trust and judge each other. */
 export interface PresetOptions {
@@ -54,6 +55,8 @@ export interface PresetOptions {
   readonly processor?: PacketProcessor
   /** Hears of the enforcer's errors that concern no single call. */
   readonly onError?: (error: unknown) => void
+  /** Hears of rules that another program took away, or put its own before. */
+  readonly onDisturbance?: (disturbance: RulesDisturbance) => void
 }
 
 /** The monitor of Linux processes. */

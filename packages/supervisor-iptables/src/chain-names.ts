@@ -18,6 +18,8 @@ export interface ChainNames {
   /** mangle: a SYN on a flow that has a state finds its PU's queue. */
   readonly synIn: string
   readonly synOut: string
+  /** security: drops what a rule of others has let through although it was refused. */
+  readonly drop: string
   /** mangle: carries out a verdict's command. */
   readonly set: string
   /** mangle: SENT becomes AUTH. */
@@ -63,6 +65,7 @@ export function chainNames(serverID: string): ChainNames {
     flowOut: `${prefix}FLOW-OUT`,
     synIn: `${prefix}SYN-IN`,
     synOut: `${prefix}SYN-OUT`,
+    drop: `${prefix}DROP`,
     set: `${prefix}SET`,
     authorize: `${prefix}AUTH`,
     acl: `${prefix}ACL`,

@@ -30,6 +30,11 @@ export class ChangeQueue<State> {
     return this.#state
   }
 
+  /** Whether changes are under way. */
+  get isBusy(): boolean {
+    return this.#running !== undefined
+  }
+
   /** Resolves when a commit that holds the change has succeeded, rejects with why it was refused. */
   submit(change: Change<State>): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -70,7 +70,11 @@ export function sharedChains(
     [names.acl, aclRules(filterQueue)],
     [
       names.refuse,
-      [rule`-j MARK --set-xmark ${masked(refuseCommand(filterQueue.commands), PACKET_MARK_MASK)}`],
+      [
+        rule`-j MARK --set-xmark ${masked(refuseCommand(filterQueue.commands), PACKET_MARK_MASK)}`,
+        // To the next table at once: a later rule of others might replace the mark.
+        rule`-j ACCEPT`,
+      ],
     ],
     [names.flowIn, flowRules(names, filterQueue, 'in')],
     [names.flowOut, flowRules(names, filterQueue, 'out')],
@@ -90,6 +94,11 @@ export function rejectRules({ commands }: FilterQueue, family: Family): readonly
     rule`-p tcp -m mark --mark ${refused} -j REJECT --reject-with tcp-reset`,
     rule`-p udp -m mark --mark ${refused} -j REJECT --reject-with ${closed}`,
   ]
+}
+
+/** What was refused and is still under way, whatever its protocol. */
+export function dropRules({ commands }: FilterQueue): readonly Rule[] {
+  return [rule`-m mark --mark ${masked(refuseCommand(commands), PACKET_MARK_MASK)} -j DROP`]
 }
 
 const CLEAR_MARK = rule`-j MARK --set-xmark ${masked(0, PACKET_MARK_MASK)}`

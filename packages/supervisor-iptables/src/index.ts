@@ -9,4 +9,5 @@ export {
   type IptablesSupervisorComponents,
   type IptablesSupervisorOptions,
   iptablesSupervisor,
+  type RulesDisturbance,
 } from './iptables-supervisor.js'

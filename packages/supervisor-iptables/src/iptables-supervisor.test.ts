@@ -148,6 +148,7 @@ describe('changes', () => {
     expect(inputRules).toEqual([
       ...[`-A INPUT -j ${names.in}`, `-A INPUT -j ${theirs.in}`, foreign],
       ...[`-A INPUT -j ${names.reject}`, `-A INPUT -j ${theirs.reject}`, foreign],
+      ...[`-A INPUT -j ${theirs.drop}`, `-A INPUT -j ${names.drop}`],
     ])
     programs.inputs.length = 0
     await other.supervise(testPU('db'), queue)

@@ -15,11 +15,13 @@ import { type ChainNames, chainNames } from './chain-names.js'
 import { ChangeQueue } from './change-queue.js'
 import { changedPaths, checkNetworks, type Desired, NOTHING, pathsOf, withoutPU, withPU } from './desired.js'
 import { FAMILIES } from './family.js'
-import { EMPTY_GENERATION, type Generation, readGeneration, switchGeneration } from './generation.js'
+import type { Generation } from './generation.js'
 import { type Backend, type Iptables, iptables } from './iptables.js'
 import type { Layout } from './layout.js'
 import { type NamespaceSupervisor, NamespacesSupervisor } from './namespaces-supervisor.js'
-import { type InheritedMatch, layoutOf } from './rules.js'
+import { RuleKeeper, refusalIn } from './rule-keeper.js'
+import type { InheritedMatch } from './rules.js'
+import { RulesWatch } from './rules-watch.js'
 import { inheritedMatches } from './saved-rules.js'
 import { checkSupervisedPU } from './supervised-pu.js'
 
@@ -40,6 +42,21 @@ export interface IptablesSupervisorOptions {
    * Default: ask the kernel.
    */
   readonly cgroupExists?: (path: string) => boolean
+  /**
+   * How often to look whether other programs have taken rules away or put their own before them; what is found is put right.
+   * Default 5,000 ms, rarer where a look takes long. 0: never. With `per-pu` never: nobody but the PU is in its namespace.
+   */
+  readonly checkMs?: number
+  /** Hears of what another program did to the rules. */
+  readonly onDisturbance?: (disturbance: RulesDisturbance) => void
+}
+
+/** Rules were not as they had been made. */
+export interface RulesDisturbance {
+  /** A few words for people each; empty where looking failed. */
+  readonly found: readonly string[]
+  /** Why they could not be looked at or put right; absent where they are in force again. */
+  readonly error?: unknown
 }
 
 export interface IptablesSupervisorComponents {
@@ -51,7 +68,9 @@ export interface IptablesSupervisorComponents {
 }
 
 /** What a supervisor of one network namespace needs to know. */
-export type SupervisedPlace = Pick<IptablesSupervisorOptions, 'netns' | 'whileEmpty' | 'cgroupExists'>
+export type SupervisedPlace = Omit<IptablesSupervisorOptions, 'backend' | 'namespaces'>
+
+const CHECK_MS = 5000
 
 /**
  * Traps the packets of PUs with iptables rules of both families, and lets the kernel decide what needs no identity.
@@ -75,7 +94,7 @@ export function iptablesSupervisor(
     return new NamespacesSupervisor(path =>
       supervisorOver(
         iptables({ backend, netns: path }),
-        { ...options, netns: path, whileEmpty: 'absent' },
+        { ...options, netns: path, whileEmpty: 'absent', checkMs: 0 },
         components,
       ),
     )
@@ -101,8 +120,8 @@ class IptablesSupervisor implements NamespaceSupervisor {
   readonly #sets: AddressSetKeeper
   #networks: Networks
   #isStarted = false
-  /** The kernel's rules, between their reading at the start and the switch that follows. */
-  #found: Generation | undefined
+  readonly #rules: RuleKeeper
+  readonly #watch: RulesWatch
 
   constructor(programs: Iptables, options: SupervisedPlace, components: IptablesSupervisorComponents) {
     this.#iptables = programs
@@ -110,10 +129,13 @@ class IptablesSupervisor implements NamespaceSupervisor {
     this.#names = chainNames(components.serverID)
     this.#filterQueue = components.filterQueue
     this.#networks = components.networks
+    this.#rules = new RuleKeeper(programs, this.#names)
     this.#sets = new AddressSetKeeper(programs, this.#names.prefix)
     this.#changes = new ChangeQueue(NOTHING, (next, previous) =>
       this.#hasRules(next) ? this.#install(next, previous) : this.#removeRules(next),
     )
+    const everyMs = options.checkMs ?? CHECK_MS
+    this.#watch = new RulesWatch({ everyMs, look: () => this.#look() })
   }
 
   /** @throws KernelError naming the family's program where one of the families cannot be enforced. */
@@ -130,6 +152,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
 
   async stop(): Promise<void> {
     this.#isStarted = false
+    this.#watch.stop()
     await this.#changes.settled()
   }
 
@@ -158,6 +181,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
   /** Also without a `start`: what is ours is found by the names of its chains. Ends supervision. */
   async uninstall(): Promise<void> {
     this.#isStarted = false
+    this.#watch.stop()
     await this.#changes.submit(() => ({ ...NOTHING }))
   }
 
@@ -180,26 +204,35 @@ class IptablesSupervisor implements NamespaceSupervisor {
     if (this.#isStarted) throw new TriremeError('ERR_ALREADY_STARTED', 'the iptables supervisor runs already')
     this.#isStarted = true
     try {
-      const found = await readGeneration(this.#iptables, this.#names)
+      const found = await this.#rules.read()
       if (FAMILIES.some(family => usesSets(found[family]))) this.#sets.expectOthers()
       const inherited = inheritedIn(found, this.#names)
       await this.#changes.submit(() => {
-        this.#found = found
+        this.#rules.startFrom(found)
         return change({ ...NOTHING, isInstalled: true, networks: this.#networks, inherited })
       })
+      if (this.#options.checkMs !== 0) this.#watch.start()
     } catch (error) {
       this.#isStarted = false
       throw error
     } finally {
-      this.#found = undefined
+      this.#rules.startFrom(undefined)
     }
   }
 
-  /** What a start has read is good for its own switch, and for no later one. */
-  #switch(target: Generation): Promise<void> {
-    const before = this.#found
-    this.#found = undefined
-    return switchGeneration({ iptables: this.#iptables, names: this.#names, target, before })
+  /** Puts the rules back as they were made, where another program has taken some away or stepped before them. */
+  async #look(): Promise<void> {
+    const { onDisturbance = () => {} } = this.#options
+    let found: readonly string[] = []
+    try {
+      await this.#changes.settled()
+      found = await this.#rules.damage()
+      if (found.length === 0 || this.#changes.isBusy) return
+      await this.#change(desired => ({ ...desired }))
+      onDisturbance({ found })
+    } catch (error) {
+      if (this.#isStarted) onDisturbance({ found, error })
+    }
   }
 
   /**
@@ -236,7 +269,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
   }
 
   async #removeRules({ isInstalled }: Desired): Promise<void> {
-    await this.#switch(EMPTY_GENERATION)
+    await this.#rules.removeAll()
     if (isInstalled) await this.#sets.retain(NO_SETS)
     else await this.#sets.removeAll()
   }
@@ -251,10 +284,9 @@ class IptablesSupervisor implements NamespaceSupervisor {
       pus: [...desired.pus.values()],
       vanishedPaths,
     }
-    const target = { IPv4: layoutOf(input, 'IPv4'), IPv6: layoutOf(input, 'IPv6') }
     const sets = { IPv4: addressSetsOf(input, 'IPv4'), IPv6: addressSetsOf(input, 'IPv6') }
     await this.#sets.provide(sets)
-    await this.#switch(target)
+    await this.#rules.make(input)
     await this.#sets.retain(sets)
   }
 
@@ -280,10 +312,4 @@ interface InstallFailure {
 function inheritedIn(generation: Generation, names: ChainNames): readonly InheritedMatch[] {
   const all = FAMILIES.flatMap(family => inheritedMatches(generation[family], names))
   return [...new Map(all.map(each => [JSON.stringify(each), each])).values()]
-}
-
-/** The kernel's first refusal. A vanished cgroup in the rules in force makes going back to them fail, too. */
-function refusalIn(error: unknown): KernelError | undefined {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error
-  return first instanceof KernelError ? first : undefined
 }

@@ -1,7 +1,10 @@
 import type { Rule } from './rule.js'
 
-/** The tables in which Trireme has rules. */
-export type TableName = 'raw' | 'mangle' | 'filter'
+/**
+ * The tables in which Trireme has rules. A packet meets `raw`, `mangle`, `filter` and `security` in this order
+ * (`linux/netfilter_ipv4.h`, `NF_IP_PRI_*`).
+ */
+export type TableName = 'raw' | 'mangle' | 'filter' | 'security'
 
 /** A rule in somebody else's chain, such as a built-in one, that leads to a chain of ours. */
 export interface Jump {
@@ -20,10 +23,16 @@ export interface TableLayout {
 /** All that one instance has in one family: its generation of rules. */
 export type Layout = Readonly<Record<TableName, TableLayout>>
 
-const EMPTY_TABLE: TableLayout = { chains: new Map(), jumps: [] }
+/** Nothing of ours in one table. */
+export const EMPTY_TABLE: TableLayout = { chains: new Map(), jumps: [] }
 
 /** Nothing of ours. */
-export const EMPTY_LAYOUT: Layout = { raw: EMPTY_TABLE, mangle: EMPTY_TABLE, filter: EMPTY_TABLE }
+export const EMPTY_LAYOUT: Layout = {
+  raw: EMPTY_TABLE,
+  mangle: EMPTY_TABLE,
+  filter: EMPTY_TABLE,
+  security: EMPTY_TABLE,
+}
 
 /** The jump from a built-in chain to a chain of ours. */
 export function jump(from: string, chain: string): Jump {

@@ -2,7 +2,7 @@ import type { Jump, Layout, TableLayout, TableName } from './layout.js'
 import { targetOf } from './layout.js'
 
 /** Marks are cleared, and resets ready, before anything is trapped; what traps goes first when all is taken away. */
-const INSTALL_ORDER: readonly TableName[] = ['raw', 'filter', 'mangle']
+const INSTALL_ORDER: readonly TableName[] = ['raw', 'security', 'filter', 'mangle']
 
 /**
  * The input of `iptables-restore --noflush` that turns what is there into what shall be. It names no chain of anybody else,
@@ -39,6 +39,7 @@ function staleJumps(current: TableLayout, target: TableLayout): readonly Jump[] 
   )
 }
 
-function isSameJump(a: Jump, b: Jump): boolean {
+/** Whether both lead from one chain to the same by the same rule. */
+export function isSameJump(a: Jump, b: Jump): boolean {
   return a.from === b.from && a.rule.join(' ') === b.rule.join(' ')
 }

@@ -146,7 +146,7 @@ describe('the rules', () => {
       '-p tcp -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254 -m limit --limit 100/s --limit-burst 100 -g REFUSE',
       '-j DROP',
     ])
-    expect(chain(names.refuse)).toEqual(['-j MARK --set-xmark 0x18700000/0xfff00000'])
+    expect(chain(names.refuse)).toEqual(['-j MARK --set-xmark 0x18700000/0xfff00000', '-j ACCEPT'])
   })
 
   it('ask the queue of a PU that adopts about what belongs to no flow', () => {

@@ -4,8 +4,16 @@ import { networkMatches } from './address-sets.js'
 import { type ChainNames, puChainNames, puHash } from './chain-names.js'
 import { DIRECTIONS, type Direction } from './direction.js'
 import type { Family } from './family.js'
-import { clearRules, HAS_STATE, isACLFlow, isCommand, rejectRules, sharedChains } from './flow-rules.js'
-import { jump, type Layout, type TableLayout } from './layout.js'
+import {
+  clearRules,
+  dropRules,
+  HAS_STATE,
+  isACLFlow,
+  isCommand,
+  rejectRules,
+  sharedChains,
+} from './flow-rules.js'
+import { EMPTY_TABLE, jump, type Layout, type TableLayout } from './layout.js'
 import { MATCH_ORDER, matchesOf, matchTokens, type PUMatch } from './pu-match.js'
 import { denyRules, puChains } from './pu-rules.js'
 import { type Rule, rule } from './rule.js'
@@ -27,6 +35,8 @@ export interface RuleInput {
   readonly inherited: readonly InheritedMatch[]
   /** cgroup paths that the kernel no longer knows: one of them would make the whole restore fail. */
   readonly vanishedPaths?: ReadonlySet<string>
+  /** Whether the kernel has the table `security`. Default true. */
+  readonly hasSecurityTable?: boolean
 }
 
 /** The rules of one family. Pure: equal input, equal rules. */
@@ -41,7 +51,16 @@ export function layoutOf(input: RuleInput, family: Family): Layout {
       chains: new Map([[names.reject, rejectRules(filterQueue, family)]]),
       jumps: [jump('INPUT', names.reject), jump('OUTPUT', names.reject)],
     },
+    security: input.hasSecurityTable === false ? EMPTY_TABLE : security(input),
     mangle: mangle(input, family),
+  }
+}
+
+/** A foreign ACCEPT before our jump in `filter` ends that table: what was refused must not pass for it. */
+function security({ names, filterQueue }: RuleInput): TableLayout {
+  return {
+    chains: new Map([[names.drop, dropRules(filterQueue)]]),
+    jumps: [jump('INPUT', names.drop), jump('OUTPUT', names.drop)],
   }
 }
 

@@ -1,0 +1,99 @@
+import { iptablesSupervisor, type RulesDisturbance } from '@trireme/supervisor-iptables'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { FAMILIES } from '../../packages/supervisor-iptables/src/family.js'
+import { testPU } from '../../packages/supervisor-iptables/src/pu-fixture.js'
+import { ADDRESSES, Lab } from './lab.js'
+import { BACKENDS, COMMANDS, FLOW_QUEUE, makeSupervisor, PU_QUEUE, SERVER_ID } from './make-supervisor.js'
+import { poll } from './poll.js'
+import { PORT } from './scene.js'
+
+/** What another program may do, by table and arguments of iptables. */
+const FLUSHES = ['-t mangle -F', '-t mangle -F INPUT', '-t mangle -F OUTPUT', '-t raw -F', '-t security -F']
+
+describe.each(BACKENDS)('rules of others, iptables-%s', backend => {
+  let lab: Lab
+  let cgroup: string
+
+  beforeAll(async () => {
+    lab = await Lab.open(`disturb-${backend}`)
+    cgroup = lab.cgroup('pu')
+  })
+  afterEach(async () => {
+    await lab.hush()
+    await makeSupervisor(lab, backend).uninstall()
+  })
+  afterAll(() => lab.close())
+
+  it('that accept first in filter let nothing pass that was refused, in either direction and family', async () => {
+    const supervisor = supervise(0)
+    await supervisor.start()
+    await supervisor.supervise(pu(), { queueNumber: PU_QUEUE, epoch: COMMANDS.epoch })
+    for (const chain of ['INPUT', 'OUTPUT']) await iptables('-t', 'filter', '-I', chain, '1', '-j', 'ACCEPT')
+    for (const family of FAMILIES) {
+      const { outside } = ADDRESSES[family]
+      await lab.talk({ on: 'peer' }, 'serve', outside[1], String(PORT))
+      await lab.talk({ on: 'host', cgroup }, 'serve', outside[0], String(PORT))
+      expect(await ask({ on: 'host', cgroup }, 'udp', outside[1])).toBe('timeout')
+      expect(await ask({ on: 'peer' }, 'udp', outside[0])).toBe('timeout')
+      expect(await ask({ on: 'host', cgroup }, 'tcp', outside[1])).toBe('timeout')
+      expect(await ask({ on: 'peer' }, 'tcp', outside[0])).toBe('timeout')
+    }
+    await iptables('-t', 'filter', '-F', 'INPUT')
+    await iptables('-t', 'filter', '-F', 'OUTPUT')
+  })
+
+  it('that accept before ours, and flushes, are put right by itself', async () => {
+    const found: RulesDisturbance[] = []
+    const supervisor = supervise(50, disturbance => found.push(disturbance))
+    await supervisor.start()
+    await supervisor.supervise(pu(), { queueNumber: PU_QUEUE, epoch: COMMANDS.epoch })
+    const { inside } = ADDRESSES.IPv4
+    await lab.talk({ on: 'peer' }, 'serve', inside[1], String(PORT))
+    const before = await rules()
+    for (const flush of FLUSHES) {
+      const known = found.length
+      await iptables(...flush.split(' '))
+      await poll(async () => found.length > known && (await rules()) === before, 20_000)
+    }
+    expect(found.filter(({ error }) => error !== undefined)).toEqual([])
+    const known = found.length
+    await iptables('-t', 'mangle', '-I', 'OUTPUT', '1', '-j', 'ACCEPT')
+    await poll(() => found.length > known, 20_000)
+    expect(found.at(-1)?.found).toContain('IPv4 mangle: rules of others first in OUTPUT')
+    expect(await ask({ on: 'host', cgroup }, 'tcp', inside[1])).toBe('timeout')
+    await iptables('-t', 'mangle', '-D', 'OUTPUT', '-j', 'ACCEPT')
+    await supervisor.stop()
+  })
+
+  function supervise(checkMs: number, onDisturbance: (disturbance: RulesDisturbance) => void = () => {}) {
+    return iptablesSupervisor({ backend, netns: lab.netns('host'), checkMs, onDisturbance })({
+      serverID: SERVER_ID,
+      filterQueue: () => ({ flowQueue: FLOW_QUEUE, commands: COMMANDS }),
+      networks: { trireme: ['10.0.0.0/8', 'fd00::/8'], excluded: [] },
+    })
+  }
+
+  function pu() {
+    const isolation = { by: 'cgroup-path', path: cgroup } as const
+    return testPU('pu', {}, { isolation, ports: [{ first: PORT, last: PORT }] })
+  }
+
+  async function iptables(...args: readonly string[]): Promise<void> {
+    for (const program of [`iptables-${backend}`, `ip6tables-${backend}`])
+      await lab.run('host', program, ...args)
+  }
+
+  async function ask(place: { on: 'host' | 'peer'; cgroup?: string }, command: string, address: string) {
+    return (await lab.ask(place, command, address, String(PORT))).result
+  }
+
+  async function rules(): Promise<string> {
+    const saved = await Promise.all(
+      [`iptables-${backend}-save`, `ip6tables-${backend}-save`].map(program => lab.run('host', program)),
+    )
+    return saved
+      .join('')
+      .replace(/^#.*$/gm, '')
+      .replace(/\[\d+:\d+\]/g, '')
+  }
+})

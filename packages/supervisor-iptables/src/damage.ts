@@ -1,0 +1,38 @@
+import { FAMILIES, type Family } from './family.js'
+import type { Generation } from './generation.js'
+import type { Jump, Layout, TableLayout, TableName } from './layout.js'
+import { isSameJump } from './render.js'
+
+/**
+ * What the kernel no longer has as it was made, a few words for people each; empty where all is there. Jumps must stand before the
+ * rules of others, chains have as many rules as were made: a program that flushes, restores or inserts is noticed, one that replaces
+ * a rule of ours by another is not.
+ */
+export function damageIn(found: Generation, made: Generation): readonly string[] {
+  return FAMILIES.flatMap(family =>
+    tablesOf(made[family]).flatMap(table => tableDamage({ family, table }, found, made)),
+  )
+}
+
+interface Place {
+  readonly family: Family
+  readonly table: TableName
+}
+
+function tablesOf(layout: Layout): readonly TableName[] {
+  return Object.keys(layout) as TableName[]
+}
+
+function tableDamage({ family, table }: Place, found: Generation, made: Generation): readonly string[] {
+  const [now, then] = [found[family][table], made[family][table]]
+  const changed = [...then.chains].filter(([chain, rules]) => now.chains.get(chain)?.length !== rules.length)
+  const chains = changed.length === 0 ? [] : [`${changed.length} chains changed`]
+  const jumps = then.jumps.flatMap(jump => jumpDamage(jump, now))
+  return [...chains, ...jumps].map(what => `${family} ${table}: ${what}`)
+}
+
+function jumpDamage(jump: Jump, { jumps }: TableLayout): readonly string[] {
+  const there = jumps.filter(each => isSameJump(each, jump))
+  if (there.length === 0) return [`no jump from ${jump.from}`]
+  return there.some(({ isBehindOthers }) => !isBehindOthers) ? [] : [`rules of others first in ${jump.from}`]
+}
