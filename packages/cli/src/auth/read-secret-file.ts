@@ -7,8 +7,8 @@ const NEWLINE = 0x0a
 /**
  * The content of a file that holds a secret.
  * @param what its key path in the configuration, for errors: `auth.pki.key`.
- * @throws TriremeError `ERR_CONFIG`, which never shows the content, for a file that cannot be read, is no regular file, or may be
- * read or written by others than its owner.
+ * @throws TriremeError `ERR_CONFIG`, which never shows the content, for a file that cannot be read, is no regular file, is owned by
+ * another user than root or this process's, or may be read or written by others than its owner.
  */
 export function readSecretFile(path: string, what: string): Promise<Buffer> {
   return readGuarded(
@@ -19,8 +19,8 @@ export function readSecretFile(path: string, what: string): Promise<Buffer> {
 
 /**
  * The content of a file that says whom to trust: whoever may write it can be anybody.
- * @throws TriremeError `ERR_CONFIG` for a file that cannot be read, is no regular file, may be written by others than its owner, or is
- * not UTF-8.
+ * @throws TriremeError `ERR_CONFIG` for a file that cannot be read, is no regular file, is owned by another user than root or this
+ * process's, may be written by others than its owner, or is not UTF-8.
  */
 export async function readTrustFile(path: string, what: string): Promise<string> {
   const expected = `a file that its owner alone may write: chmod go-w ${path}`
@@ -61,10 +61,19 @@ export async function readPSK(path: string, what = 'auth.psk.file'): Promise<Uin
   throw secretFileError({ what, path, found: `${psk.length} bytes`, expected })
 }
 
+/** Root's, or the user's for whom this process acts: any other owner could change the file at will. */
+export function isTrustedOwner(owner: number, ownUID: number): boolean {
+  return owner === 0 || owner === ownUID
+}
+
 async function checkPermissions(file: FileHandle, { what, path }: Named, guard: Guard): Promise<void> {
   const stat = await file.stat()
   if (!stat.isFile())
     throw secretFileError({ what, path, found: 'not a regular file', expected: 'a regular file' })
+  if (!isTrustedOwner(stat.uid, process.geteuid?.() ?? 0)) {
+    const expected = `a file of root's or of the daemon's user: chown root ${path}`
+    throw secretFileError({ what, path, found: `owned by user ${stat.uid}`, expected })
+  }
   const mode = stat.mode & 0o777
   if ((mode & guard.forbidden) === 0) return
   const found = `mode ${mode.toString(8).padStart(4, '0')}`

@@ -68,6 +68,19 @@ describe('flaw 7: a SYN speaks for its sender only where he sent it', () => {
     expect(server.records).toEqual([expect.objectContaining({ reason: 'misdirected' })])
   })
 
+  it('flaw 7: dialled to the loopback of another host', async () => {
+    const { network, client, server } = await lured()
+    const loopback = { address: '127.0.0.1', port: SERVER.port }
+    client.ports.set(40_002, 'frontend')
+    client.tcp.connect({ ...CLIENT, port: 40_002 }, loopback)
+    const syn = network.sent.at(-1)!
+    expect(parsed(syn).hasOverlayOption).toBe(true)
+    for (const destination of [SERVER, loopback]) network.inject(readdressed(syn, { destination }))
+    network.run(10)
+    expect(server.tcp.accepted).toEqual([])
+    expect(server.records).toEqual([expect.objectContaining({ reason: 'misdirected' })])
+  })
+
   it('flaw 7: our own record comes back to us under an alias of ours', async () => {
     const { network, client } = await lured()
     client.ports.set(40_001, 'frontend')

@@ -1,6 +1,6 @@
 import { parseAddress } from '@trireme/core'
 import { expect, it } from 'vitest'
-import { LocalAddresses } from './local-addresses.js'
+import { isLoopbackAddress, LocalAddresses } from './local-addresses.js'
 
 it('knows the interfaces’ addresses, and reads again once a second at most when it does not know one', () => {
   let now = 0
@@ -27,6 +27,17 @@ it('all of 127.0.0.0/8 is local, and what only looks like it is not', () => {
   expect(addresses.has(parseAddress('127.1.2.3'))).toBe(true)
   expect(addresses.has(parseAddress('128.0.0.1'))).toBe(false)
   expect(addresses.has(parseAddress('7f00::1'))).toBe(false)
+})
+
+it.each([
+  ['127.0.0.1', true],
+  ['127.255.0.9', true],
+  ['::1', true],
+  ['::2', false],
+  ['126.0.0.1', false],
+  ['7f00::1', false],
+])('%s is a loopback address: %s', (address, is) => {
+  expect(isLoopbackAddress(parseAddress(address))).toBe(is)
 })
 
 it('an alias is the host’s though no interface has it', () => {

@@ -24,10 +24,10 @@ export class LocalAddresses {
     this.#aliases = new Set(aliases.map(keyOf))
   }
 
-  /** `address`: 16 bytes, IPv4 in its mapped form. All of 127.0.0.0/8 is local (RFC 1122 §3.2.1.3). */
+  /** `address`: 16 bytes, IPv4 in its mapped form. All of 127.0.0.0/8 is local (RFC 1122 §3.2.1.3), to whom it is: see `isForeignLoopback`. */
   has(address: Uint8Array): boolean {
     const key = Buffer.from(address).toString('latin1')
-    if (this.#known.has(key) || this.#aliases.has(key) || isLoopback(key)) return true
+    if (this.#known.has(key) || this.#aliases.has(key) || isLoopbackKey(key)) return true
     // A clock that was set back counts as time gone by.
     if (Math.abs(this.#now() - this.#readAt) < REFRESH_AFTER_MS) return false
     this.#readAt = this.#now()
@@ -37,13 +37,19 @@ export class LocalAddresses {
 }
 
 const MAPPED_LOOPBACK = '\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f'
+const LOOPBACK = `${'\0'.repeat(15)}\x01`
+
+/** Whether every host has the address, 16 bytes as in `has`, for itself: 127.0.0.0/8 or ::1 (RFC 4291 §2.5.3). */
+export function isLoopbackAddress(address: Uint8Array): boolean {
+  return isLoopbackKey(Buffer.from(address).toString('latin1'))
+}
 
 function keyOf(address: string): string {
   return Buffer.from(parseAddress(address)).toString('latin1')
 }
 
-function isLoopback(key: string): boolean {
-  return key.startsWith(MAPPED_LOOPBACK)
+function isLoopbackKey(key: string): boolean {
+  return key.startsWith(MAPPED_LOOPBACK) || key === LOOPBACK
 }
 
 function interfaceAddresses(): readonly string[] {

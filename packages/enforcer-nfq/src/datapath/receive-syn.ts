@@ -11,7 +11,7 @@ import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
 import { decideReceiver, rejected } from './decisions.js'
 import { isDemotion } from './demotion.js'
-import { isLocal, isMisdirected } from './dialled.js'
+import { isForeignLoopback, isLocal, isMisdirected } from './dialled.js'
 import { flowID, MAX_ANSWERS } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
@@ -59,12 +59,14 @@ interface IncomingSyn {
 }
 
 function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
-  const { pu, arrival, suite, syn, peer, key, h1, isStray } = incoming
+  const { pu, arrival, suite, syn, peer, key, h1 } = incoming
   const { packet } = arrival
   if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence }))
     return badSyn(path, pu, packet, 'replay')
   const isOurs = path.handshakes.isOwn(peer.hash)
   if (isOurs && !isLocal(path, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
+  const isStray = incoming.isStray || (path.bind !== 'off' && isForeignLoopback(syn, arrival, isOurs))
+  if (isStray && path.bind === 'strict') return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer.claims, packet.destinationPort)
   const id = flowID(h1)
   if (decision.verdict === 'reject') {
