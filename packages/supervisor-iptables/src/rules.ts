@@ -39,6 +39,9 @@ export interface RuleInput {
   readonly hasSecurityTable?: boolean
 }
 
+/** The hooks in which a refusal meets the table `filter`, and after it `security`: no rule may refuse where it meets neither. */
+const REFUSAL_HOOKS = ['INPUT', 'OUTPUT']
+
 /** The rules of one family. Pure: equal input, equal rules. */
 export function layoutOf(input: RuleInput, family: Family): Layout {
   const { names, filterQueue } = input
@@ -49,7 +52,7 @@ export function layoutOf(input: RuleInput, family: Family): Layout {
     },
     filter: {
       chains: new Map([[names.reject, rejectRules(filterQueue, family)]]),
-      jumps: [jump('INPUT', names.reject), jump('OUTPUT', names.reject)],
+      jumps: REFUSAL_HOOKS.map(hook => jump(hook, names.reject)),
     },
     security: input.hasSecurityTable === false ? EMPTY_TABLE : security(input),
     mangle: mangle(input, family),
@@ -60,7 +63,7 @@ export function layoutOf(input: RuleInput, family: Family): Layout {
 function security({ names, filterQueue }: RuleInput): TableLayout {
   return {
     chains: new Map([[names.drop, dropRules(filterQueue)]]),
-    jumps: [jump('INPUT', names.drop), jump('OUTPUT', names.drop)],
+    jumps: REFUSAL_HOOKS.map(hook => jump(hook, names.drop)),
   }
 }
 
