@@ -12,7 +12,6 @@ const DROP_REASONS = {
   policy: true,
   format: true,
   options: true,
-  size: true,
   version: true,
   mode: true,
   encoding: true,

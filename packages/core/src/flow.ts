@@ -10,8 +10,6 @@ export type DropReason =
   | 'format'
   /** No room for the overlay's four option bytes. */
   | 'options'
-  /** The identity's overlay exceeds what a packet may carry. */
-  | 'size'
   | 'version'
   /** The peer authenticates with another kind of secret. */
   | 'mode'

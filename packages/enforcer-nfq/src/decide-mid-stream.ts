@@ -22,5 +22,5 @@ export function decideMidStream(path: Path, pu: PUContext, arrival: Arrival, ado
   }
   const decision = { verdict: 'reject', reason: 'mid-stream', rule: '', observed: false } as const
   path.reporter.report({ ...report, decision })
-  return path.resets.take(pu.contextID, path.now()) ? refuse(0) : drop('mid-stream')
+  return path.resets.take(pu.contextID, path.now()) ? refuse('mid-stream')(0) : drop('mid-stream')
 }

@@ -88,7 +88,7 @@ describe('verdicts and marks', () => {
   it('a refusal is accepted with the command to reject', () => {
     const verdict = verdictOn({ queue: 4097, hook: NF_INET_LOCAL_IN, bytes: syn(), mark: FOREIGN })
     expect(verdict).toMatchObject({ verdict: NF_ACCEPT, mark: FOREIGN + refuseCommand(commands) })
-    expect(datapath.pu('pu')!.counters.snapshot()).toEqual({ rejected: 1 })
+    expect(datapath.pu('pu')!.counters.snapshot()).toEqual({ 'drop.stripped-or-unenforced': 1, rejected: 1 })
   })
 
   it('a drop is counted at the PU, or beside all PUs', () => {
@@ -110,7 +110,8 @@ describe('verdicts and marks', () => {
       () => verdictOn({ queue: flowQueue, hook: NF_INET_LOCAL_IN, bytes, mark: handshake }).mark,
     )
     expect(marks.filter(mark => mark === refuseCommand(commands))).toHaveLength(100)
-    expect(datapath.counters.snapshot()).toEqual({ 'drop.mid-stream': 50 })
+    // Those that were answered, too, and at the PU whose port it is.
+    expect(datapath.pu('pu')!.counters.snapshot()).toEqual({ 'drop.mid-stream': 150 })
   })
 
   it.each(['auth', 'acl'] as const)(

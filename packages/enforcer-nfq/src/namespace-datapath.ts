@@ -1,5 +1,6 @@
 import {
   type CompiledNetworks,
+  type DropReason,
   epochOfMark,
   type FilterQueue,
   foreignMark,
@@ -18,7 +19,7 @@ import { decide } from './datapath/datapath.js'
 import { FlowTable } from './datapath/flow-table.js'
 import { type LiveFlow, LiveFlows } from './datapath/live-flows.js'
 import { LocalAddresses } from './datapath/local-addresses.js'
-import type { BindMode, Path } from './datapath/path.js'
+import { type BindMode, ownerOf, type Path } from './datapath/path.js'
 import type { PUContext } from './datapath/pu-context.js'
 import { PUTable } from './datapath/pu-table.js'
 import { Refusals } from './datapath/refusals.js'
@@ -202,7 +203,7 @@ export class NamespaceDatapath {
 
   #decide(queued: QueuedPacket): void {
     const pu = this.#path.pus.byQueue(queued.queue)
-    const verdict = queued.isTruncated ? drop('format') : this.#verdict(queued, pu)
+    const verdict = queued.isTruncated ? drop('format') : this.#judge(queued, pu)
     if (verdict.action !== 'hold') this.#apply(queued, verdict, pu)
     else if (!this.#held.hold(queued, verdict.until)) this.#apply(queued, drop('overload'), pu)
   }
@@ -217,7 +218,7 @@ export class NamespaceDatapath {
     const pu = decision && this.#path.pus.byQueue(decision.queueNumber)
     const ends = readEnds(data, offset, length)
     if (!decision || !pu || !ends) return
-    const side = hook === NF_INET_LOCAL_OUT ? 'app' : 'net'
+    const side = sideOf({ hook })
     const { outcome } = decision
     reportKernelDecision(this.#path.reporter, { pu, outcome, ends, side })
     if (ends.protocol !== 'tcp' || (outcome !== 'accept' && outcome !== 'observe')) return
@@ -227,23 +228,28 @@ export class NamespaceDatapath {
 
   #decideHeld(held: HeldPacket, isTimeout: boolean): void {
     const pu = this.#path.pus.byQueue(held.queue)
+    const packet = { ...held, data: held.bytes, offset: 0, length: held.bytes.length }
+    const verdict = isTimeout ? drop('timeout') : this.#judge(packet, pu, true)
+    if (verdict.action !== 'hold') this.#apply(packet, verdict, pu)
+    else if (!this.#held.holdAgain(held, verdict.until)) this.#apply(packet, drop('internal'), pu)
+  }
+
+  /** A defect drops the packet and is told of; nothing else happens. */
+  #judge(queued: Queued, pu: PUContext | undefined, isHeld = false): Verdict {
     try {
-      const packet = { ...held, data: held.bytes, offset: 0, length: held.bytes.length }
-      const verdict = isTimeout ? drop('timeout') : this.#verdict(packet, pu, true)
-      if (verdict.action !== 'hold') this.#apply(held, verdict, pu)
-      else if (!this.#held.holdAgain(held, verdict.until)) this.#apply(held, drop('internal'), pu)
+      return this.#verdict(queued, pu, isHeld)
     } catch (error) {
-      this.#apply(held, drop('internal'), pu)
       this.#options.onError(error)
+      return drop('internal')
     }
   }
 
-  #verdict(queued: Queued, pu: PUContext | undefined, isHeld = false): Verdict {
+  #verdict(queued: Queued, pu: PUContext | undefined, isHeld: boolean): Verdict {
     const packet = this.#packet
     if (packet.parse(queued.data, queued.offset, queued.length)) return drop('format')
     const arrival: Arrival = {
       packet,
-      side: queued.hook === NF_INET_LOCAL_OUT ? 'app' : 'net',
+      side: sideOf(queued),
       isLoopback: queued.isLoopback,
       pu,
       state: stateOfMark(queued.mark),
@@ -264,24 +270,26 @@ export class NamespaceDatapath {
   }
 
   /** The private field of the packet mark never leaves with a packet unless it is a command. */
-  #apply(
-    queued: Pick<QueuedPacket, 'queue' | 'id' | 'mark'>,
-    verdict: Verdict,
-    pu: PUContext | undefined,
-  ): void {
+  #apply(queued: Queued & Pick<QueuedPacket, 'id'>, verdict: Verdict, pu: PUContext | undefined): void {
     const commands = { key: this.#options.filterQueue.commands.key, epoch: this.epoch }
     const mark = foreignMark(queued.mark)
-    if (verdict.action === 'accept') this.#pass(queued, NF_ACCEPT, mark, verdict.length)
+    const reason = verdict.action === 'hold' ? 'internal' : 'reason' in verdict ? verdict.reason : undefined
+    if (reason) this.#countDrop(queued, reason, pu)
+    if (verdict.action === 'accept' || verdict.action === 'reset')
+      this.#pass(queued, NF_ACCEPT, mark, verdict.length)
     else if (verdict.action === 'set') {
       this.#pass(queued, NF_REPEAT, (mark | setStateCommand(commands, verdict.state)) >>> 0, verdict.length)
     } else if (verdict.action === 'refuse') {
       this.#pass(queued, NF_ACCEPT, (mark | refuseCommand(commands)) >>> 0, verdict.length)
-    } else {
-      ;(pu?.counters ?? this.counters).count(
-        `drop.${verdict.action === 'drop' ? verdict.reason : 'internal'}`,
-      )
-      this.#queue.verdict(queued.queue, queued.id, NF_DROP)
-    }
+    } else this.#queue.verdict(queued.queue, queued.id, NF_DROP)
+  }
+
+  /** At the PU whose packet it is; what nobody knows the PU of counts for the namespace. */
+  #countDrop(queued: Queued, reason: DropReason, pu: PUContext | undefined): void {
+    const packet = this.#packet
+    const isReadable = pu === undefined && !packet.parse(queued.data, queued.offset, queued.length)
+    const owner = isReadable ? ownerOf(this.#path, { packet, side: sideOf(queued), pu }) : pu
+    ;(owner?.counters ?? this.counters).count(`drop.${reason}`)
   }
 
   #pass(queued: Pick<QueuedPacket, 'queue' | 'id'>, verdict: number, mark: number, length: number): void {
@@ -291,3 +299,7 @@ export class NamespaceDatapath {
 }
 
 type Queued = Pick<QueuedPacket, 'queue' | 'data' | 'offset' | 'length' | 'hook' | 'mark' | 'isLoopback'>
+
+function sideOf({ hook }: Pick<QueuedPacket, 'hook'>): 'app' | 'net' {
+  return hook === NF_INET_LOCAL_OUT ? 'app' : 'net'
+}

@@ -2,7 +2,10 @@ import type { DropReason } from '@trireme/core'
 
 type CounterName = 'accepted' | 'rejected' | 'observed' | 'refused' | 'unreported' | `drop.${DropReason}`
 
-/** Counts outcomes by name: `accepted`, `rejected`, `observed`, and `drop.<reason>` for packets. */
+/**
+ * Counts outcomes by name: of connections `accepted`, `rejected`, `observed`, `refused` by the other end, and `unreported` where a
+ * rejection made no record; of packets that were not let through, whether they were answered or not, `drop.<reason>`.
+ */
 export class Counters {
   readonly #counts = new Map<string, number>()
 

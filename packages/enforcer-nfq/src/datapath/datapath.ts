@@ -94,7 +94,7 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
   const isReleased = state === 'sent' && arrival.side === 'app' && !arrival.isLoopback
   if (isReleased && !packet.hasOverlayOption) return ACCEPT
   if (!path.resets.take(contextIDOf(path, arrival), path.now())) return drop('mid-stream')
-  return edited(plain(path, packet), refuse)
+  return edited(plain(path, packet), refuse('mid-stream'))
 }
 
 /** The kernel knows the connection as decided: an overlay is a late duplicate and goes, anything else has no business here. */

@@ -31,7 +31,7 @@ export function decideAgain(path: Path, arrival: Arrival): Verdict {
   if (isUnknownAddress || decisions.includes(undefined)) return drop('state')
   if (decisions.length > 0 && decisions.every(decision => decision?.verdict === 'accept')) return ACCEPT
   return path.resets.take(contextIDOf(path, arrival), path.now())
-    ? edited(plain(path, packet), refuse)
+    ? edited(plain(path, packet), refuse('policy'))
     : drop('policy')
 }
 

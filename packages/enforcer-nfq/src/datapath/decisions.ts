@@ -24,6 +24,11 @@ export function rejected(reason: DropReason): Decision {
   return { verdict: 'reject', reason, rule: '', observed: false }
 }
 
+/** Why a packet is not let through, by the decision that rejects its connection. */
+export function dropReasonOf({ reason }: Pick<Decision, 'reason'>): DropReason {
+  return reason === '' || reason === 'adopted' ? 'policy' : reason
+}
+
 function reasonOf(decision: Pick<Decision, 'verdict' | 'observed'>): DropReason | '' {
   return decision.verdict === 'reject' || decision.observed ? 'policy' : ''
 }

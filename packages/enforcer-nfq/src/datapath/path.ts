@@ -4,6 +4,7 @@ import type { Arrival } from './arrival.js'
 import type { FlowTable } from './flow-table.js'
 import type { LiveFlows } from './live-flows.js'
 import type { LocalAddresses } from './local-addresses.js'
+import type { PUContext } from './pu-context.js'
 import type { PUTable } from './pu-table.js'
 import type { ReplayFilter } from './replay-filter.js'
 import type { Reporter } from './reporter.js'
@@ -45,8 +46,19 @@ export function edited(length: number | EditFault, verdict: (length: number) => 
   return drop(length === 'options' ? 'options' : 'format')
 }
 
-/** The PU whose packet it is, as far as that shows: by its queue, else by its port. */
-export function contextIDOf({ pus }: Path, { packet, side, pu }: Arrival): string | undefined {
-  const known = pu ?? pus.byPort(side === 'app' ? packet.sourcePort : packet.destinationPort)
-  return known?.contextID
+/** The PU whose packet it is, as far as that shows: by its queue, else by its connection, else by its port. */
+export function ownerOf(path: Path, arrival: Pick<Arrival, 'packet' | 'side' | 'pu'>): PUContext | undefined {
+  const { packet, side, pu } = arrival
+  if (pu) return pu
+  const [leaving, entering] =
+    side === 'app' ? [packet.flowKey(), packet.reverseFlowKey()] : [packet.reverseFlowKey(), packet.flowKey()]
+  const { flows, live, pus } = path
+  const flow = flows.client(leaving) ?? flows.servers(entering).at(-1)
+  const ofFlow = flow?.pu ?? live.find('client', leaving, 'auth') ?? live.find('server', entering, 'auth')
+  const known = ofFlow && pus.byContext(ofFlow.contextID)
+  return known ?? pus.byPort(side === 'app' ? packet.sourcePort : packet.destinationPort)
+}
+
+export function contextIDOf(path: Path, arrival: Arrival): string | undefined {
+  return ownerOf(path, arrival)?.contextID
 }

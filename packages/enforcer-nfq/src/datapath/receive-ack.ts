@@ -28,7 +28,7 @@ export function receiveAck(path: Path, flows: readonly ServerFlow[], packet: Tcp
   if (flow) return authorize(path, flow, packet)
   // The peer took an answer whose socket is gone at our end: a reset tells it.
   if (candidates.some(({ formerAnswer }) => proves(formerAnswer, packet, ack)))
-    return edited(plain(path, packet), refuse)
+    return edited(plain(path, packet), refuse('state'))
   return drop('mac')
 }
 
@@ -57,7 +57,7 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   const decision = decideStray(flow, decideReceiver(pu, peer.claims, packet.destinationPort))
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
   // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
-  if (decision.verdict === 'reject') return deny(path, pu, packet)
+  if (decision.verdict === 'reject') return deny(path, packet, { pu, decision })
   flow.stage = 'auth'
   flow.ackOverlay = new Uint8Array(packet.payload())
   flow.lastSeenMs = path.now()

@@ -92,7 +92,7 @@ function admitSynAck(path: Path, incoming: IncomingSynAck): Verdict {
   const decision = decideTransmitter(path, pu, peer.claims, packet.sourcePort)
   const isNews = flow.stage === 'syn-sent' || decision.verdict === 'reject'
   if (isNews) path.reporter.report({ pu, peer, decision, role: 'client', key: flow.key, flowID: flow.id })
-  if (decision.verdict === 'reject') return refuseSynAck(path, flow, packet)
+  if (decision.verdict === 'reject') return refuseSynAck(path, packet, { flow, decision })
   const header = ackHeader(flow.suite)
   flow.answer = answer
   flow.peer = peer

@@ -71,7 +71,7 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
   const id = flowID(h1)
   if (decision.verdict === 'reject') {
     path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
-    return isDemotion(arrival) ? drop('policy') : deny(path, pu, packet)
+    return isDemotion(arrival) ? drop('policy') : deny(path, packet, { pu, decision })
   }
   path.flows.addServer({
     pu,

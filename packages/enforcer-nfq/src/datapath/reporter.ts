@@ -50,6 +50,7 @@ export class Reporter {
     pu.counters.count(
       decision.observed ? 'observed' : decision.verdict === 'accept' ? 'accepted' : 'rejected',
     )
+    if (decision.reason === 'refused') pu.counters.count('refused')
     const isStranger = peer === undefined && role === 'server' && decision.verdict === 'reject'
     if (isStranger && !this.#refusedStrangers.take(this.#now())) {
       pu.counters.count('unreported')

@@ -9,7 +9,7 @@ import { edited, type Path } from './path.js'
 import { isSuccessor } from './sequence.js'
 import { sourceOf } from './sources.js'
 import { plain } from './unidentified.js'
-import { accept, drop, setState, type Verdict } from './verdict.js'
+import { accept, drop, reset, setState, type Verdict } from './verdict.js'
 
 /** Step 3: the PU's kernel answers. The answer goes to the youngest SYN that it acknowledges, with our record and MAC_s. */
 export function sendSynAck(path: Path, arrival: Arrival): Verdict {
@@ -33,7 +33,7 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
   const length = attachOverlay(packet, flow.answer.overlay, path.out)
   if (length === 'options') {
     path.reporter.report({ pu: flow.pu, peer: flow.peer, decision: rejected('options'), role: 'server', key })
-    return edited(rewriteToReset(packet, path.out), accept)
+    return edited(rewriteToReset(packet, path.out), reset('options'))
   }
   // The rule that queued the packet took the authorization from the entry: this very connection gets it back.
   if (flow.stage === 'auth') return edited(length, size => setState('auth', size))

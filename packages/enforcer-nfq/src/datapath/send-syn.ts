@@ -26,8 +26,9 @@ export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
   flow.lastSeenMs = path.now()
   const length = attachOverlay(packet, flow.overlay, path.out)
   if (length === 'options') {
-    path.reporter.report({ pu, decision: rejected('options'), role: 'client', key, flowID: flow.id })
-    return deny(path, pu, packet)
+    const decision = rejected('options')
+    path.reporter.report({ pu, decision, role: 'client', key, flowID: flow.id })
+    return deny(path, packet, { pu, decision })
   }
   if (!isResend) path.flows.addClient(flow)
   return edited(length, accept)

@@ -23,7 +23,8 @@ export function peerFault(path: Path, flow: ClientFlow | ServerFlow) {
 /** Nobody vouches any more for the server whose answer the PU's kernel has taken: its socket hears of a reset. */
 export function disown(path: Path, flow: ClientFlow, packet: TcpPacket, reason: DropReason): Verdict {
   const { pu, peer, key, id } = flow
-  path.reporter.report({ pu, peer, decision: rejected(reason), role: 'client', key, flowID: id })
+  const decision = rejected(reason)
+  path.reporter.report({ pu, peer, decision, role: 'client', key, flowID: id })
   flow.stage = 'refused'
-  return deny(path, pu, packet)
+  return deny(path, packet, { pu, decision })
 }

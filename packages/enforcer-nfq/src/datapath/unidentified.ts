@@ -3,13 +3,13 @@ import { isPlain, stripOverlay } from '../packet/edit.js'
 import { rewriteSynAckToReset } from '../packet/reset.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
-import { rejected } from './decisions.js'
+import { dropReasonOf, rejected } from './decisions.js'
 import type { ClientFlow } from './flow.js'
 import type { LiveFlow } from './live-flows.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
 import type { Decision } from './reporter.js'
-import { accept, drop, refuse, setState, type Verdict } from './verdict.js'
+import { accept, drop, refuse, reset, setState, type Verdict } from './verdict.js'
 
 /**
  * A SYN for somebody outside the trireme networks: the PU's application ACLs decide, default deny. The kernel decides it alone
@@ -21,7 +21,7 @@ export function sendPlainSyn(path: Path, pu: PUContext, packet: TcpPacket): Verd
   path.reporter.report({ pu, decision, role: 'client', key: packet.flowKey() })
   if (decision.verdict === 'accept')
     return letThrough(path, { pu, packet, role: 'client', key: packet.flowKey() })
-  return deny(path, pu, packet)
+  return deny(path, packet, { pu, decision })
 }
 
 /** A SYN without overlay that enters a PU: the PU's network ACLs decide, default deny. It never changes an authorized flow. */
@@ -33,7 +33,7 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
   path.reporter.report({ pu, decision, role: 'server', key: packet.flowKey() })
   if (decision.verdict === 'accept')
     return letThrough(path, { pu, packet, role: 'server', key: packet.flowKey() })
-  return state === 'acl' ? drop('policy') : deny(path, pu, packet)
+  return state === 'acl' ? drop('policy') : deny(path, packet, { pu, decision })
 }
 
 /**
@@ -53,14 +53,20 @@ export function receivePlainSynAck(path: Path, flow: ClientFlow, arrival: Arriva
   )
   path.reporter.report({ pu, decision, role: 'client', key: flow.key, flowID: flow.id })
   if (decision.verdict === 'accept') return letThrough(path, { pu, packet, role: 'client', key: flow.key })
-  return refuseSynAck(path, flow, packet)
+  return refuseSynAck(path, packet, { flow, decision })
 }
 
 /** Tells the PU's socket, in SYN-SENT, that it was refused; with `deny: drop` it hears nothing. */
-export function refuseSynAck(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
+export function refuseSynAck(path: Path, packet: TcpPacket, { flow, decision }: RefusedFlow): Verdict {
   flow.stage = 'refused'
-  if (flow.pu.policy.denyWith === 'drop') return drop('policy')
-  return edited(rewriteSynAckToReset(packet, path.out), accept)
+  const reason = dropReasonOf(decision)
+  if (flow.pu.policy.denyWith === 'drop') return drop(reason)
+  return edited(rewriteSynAckToReset(packet, path.out), reset(reason))
+}
+
+interface RefusedFlow {
+  readonly flow: ClientFlow
+  readonly decision: Decision
 }
 
 /**
@@ -73,9 +79,15 @@ export function afterRefusal(path: Path, flow: ClientFlow, packet: TcpPacket): V
 }
 
 /** Answers a SYN, or the ACK of a handshake, that was denied: stripped first, so that the reset does not count the overlay. */
-export function deny(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
-  if (pu.policy.denyWith === 'drop') return drop('policy')
-  return edited(plain(path, packet), refuse)
+export function deny(path: Path, packet: TcpPacket, { pu, decision }: Denial): Verdict {
+  const reason = dropReasonOf(decision)
+  if (pu.policy.denyWith === 'drop') return drop(reason)
+  return edited(plain(path, packet), refuse(reason))
+}
+
+interface Denial {
+  readonly pu: PUContext
+  readonly decision: Decision
 }
 
 /** What the PU's rules over addresses say of a connection, by its client's flow key; a server's port must be its own. */

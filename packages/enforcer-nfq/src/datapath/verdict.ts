@@ -7,7 +7,9 @@ export type Verdict =
   /** Put the connection into `state` and let the packet pass. */
   | { readonly action: 'set'; readonly state: FlowState; readonly length: number }
   /** Answer with a TCP reset computed from the packet as it stands. */
-  | { readonly action: 'refuse'; readonly length: number }
+  | { readonly action: 'refuse'; readonly reason: DropReason; readonly length: number }
+  /** Let it pass: it was rewritten into a reset, by which the receiver hears of the refusal. */
+  | { readonly action: 'reset'; readonly reason: DropReason; readonly length: number }
   | { readonly action: 'drop'; readonly reason: DropReason }
   /** Ask again with the same packet when `until` has settled: a token engine is at work. */
   | { readonly action: 'hold'; readonly until: Promise<unknown> }
@@ -22,8 +24,12 @@ export function setState(state: FlowState, length: number): Verdict {
   return { action: 'set', state, length }
 }
 
-export function refuse(length: number): Verdict {
-  return { action: 'refuse', length }
+export function refuse(reason: DropReason): (length: number) => Verdict {
+  return length => ({ action: 'refuse', reason, length })
+}
+
+export function reset(reason: DropReason): (length: number) => Verdict {
+  return length => ({ action: 'reset', reason, length })
 }
 
 export function drop(reason: DropReason): Verdict {
