@@ -17,12 +17,12 @@ const { TRIREME_FUZZ_RUNS = '1000000', TRIREME_FUZZ_CASES = '10000000' } = proce
 /** By name: a vitest project, the files in it, and what makes them long. */
 const PARTS = {
   rotation: {
-    project: 'kernel',
+    project: 'timed',
     files: ['kernel-tests/identity/rotation.test.ts'],
     env: { TRIREME_SOAK: '1' },
   },
   flood: {
-    project: 'kernel',
+    project: 'timed',
     files: ['kernel-tests/roads/flood.test.ts'],
     env: { TRIREME_SOAK: '1' },
   },

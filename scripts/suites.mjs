@@ -7,7 +7,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { root } from './setup.mjs'
 
 /** The suites, in the order in which they run. Each is a vitest project. */
-export const SUITES = ['unit', 'kernel', 'docker']
+export const SUITES = ['unit', 'kernel', 'timed', 'docker']
 
 const MESSAGE_LENGTH = 1500
 

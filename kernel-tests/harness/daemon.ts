@@ -112,10 +112,10 @@ export class Daemon {
     daemon.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       this.#logs += chunk
     })
-    await eventually('the daemon is ready', async () => {
-      // The socket is cheap to look for; a command costs a process.
-      return !this.isRunning || (existsSync(this.socket) && (await this.command('status')).code === 0)
-    }).catch(error => {
+    // The socket is cheap to look for; a command costs a process.
+    const isReady = async () =>
+      !this.isRunning || (existsSync(this.socket) && (await this.command('status')).code === 0)
+    await eventually('the daemon is ready', isReady, { timeoutMs: 60_000 }).catch(error => {
       throw new Error(`daemon not ready\n${this.#logs}`, { cause: error })
     })
     if (!this.isRunning)
@@ -168,7 +168,7 @@ export class Daemon {
       seen = await this.flows()
       return seen.findLast(expected)
     }
-    return eventually('a flow record', find, { timeoutMs: 5_000 }).catch(error => {
+    return eventually('a flow record', find, { timeoutMs: 20_000 }).catch(error => {
       throw new Error(`no such flow record at ${this.serverID}:\n${seen.map(show).join('\n')}`, {
         cause: error,
       })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Patience {
-  /** Default 10,000. */
+  /** Default 30,000: machines are shared, and a wait that succeeds costs no more for it. */
   readonly timeoutMs?: number
   /** Default 50. */
   readonly everyMs?: number
@@ -14,7 +14,7 @@ export interface Patience {
 export async function eventually<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  { timeoutMs = 10_000, everyMs = 50 }: Patience = {},
+  { timeoutMs = 30_000, everyMs = 50 }: Patience = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs
   let cause: unknown

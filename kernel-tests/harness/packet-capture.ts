@@ -61,7 +61,7 @@ export class PacketCapture {
 
   /** Waits for a segment like that. */
   first(expected: (segment: CapturedSegment) => boolean): Promise<CapturedSegment> {
-    return eventually('a captured segment', () => this.segments().find(expected), { timeoutMs: 5_000 })
+    return eventually('a captured segment', () => this.segments().find(expected), { timeoutMs: 20_000 })
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Many short-lived `trireme run` commands at a time. CI runs a share; TRIREME_RUNS=500 runs the whole:
- * `TRIREME_RUNS=500 npx vitest run --project kernel kernel-tests/processes/short-lived.test.ts`.
+ * `TRIREME_RUNS=500 npx vitest run --project timed kernel-tests/processes/short-lived.test.ts`.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
