@@ -25,7 +25,7 @@ const problems = results.flatMap(result => result.problems).length
 
 console.log('')
 for (const suite of unrun) console.log(`suite ${suite} did not run (npm test: ${status})`)
-const gates = runGates()
+const gates = await runGates()
 
 for (const failure of results.flatMap(({ failures }) => failures)) console.log(`\nfailed: ${failure}`)
 const failedTests = Math.max(sum('failed') + problems, unrun.length, status === 0 ? 0 : 1)
