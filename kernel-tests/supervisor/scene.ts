@@ -46,6 +46,7 @@ export function useScene(backend: (typeof BACKENDS)[number], family: Family) {
   })
   afterEach(async () => {
     await lab.hush()
+    await supervisor.stop()
     await lab.run('host', 'conntrack', '-F')
     await makeSupervisor(lab, backend).uninstall()
   })
