@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { TcpOption } from '../testing/index.js'
+import { LINUX_SYN_OPTIONS, type TcpOption } from '../testing/index.js'
 import { CLIENT, kindOf, parsed, SERVER, twoHosts } from './simulation/scenarios.js'
 
 const MPTCP: TcpOption = { mptcp: Uint8Array.of(0x01, 0x81, 1, 2, 3, 4, 5, 6, 7, 8) }
@@ -13,6 +13,18 @@ const stacks: readonly (readonly [string, readonly TcpOption[]])[] = [
   [
     'multipath TCP',
     [{ mss: 1460 }, 'sack-permitted', { timestamps: [1, 0] }, 'nop', { windowScale: 7 }, MPTCP],
+  ],
+  [
+    '40 bytes of options, Fast Open among them',
+    [...LINUX_SYN_OPTIONS, { fastOpen: new Uint8Array(16).fill(7) }, 'nop', 'nop'],
+  ],
+  [
+    '40 bytes of options, multipath TCP among them',
+    [...LINUX_SYN_OPTIONS, { mptcp: new Uint8Array(18).fill(7) }],
+  ],
+  [
+    'three words of padding in 40 bytes of options',
+    [...LINUX_SYN_OPTIONS, { mptcp: new Uint8Array(6).fill(7) }, ...Array<TcpOption>(12).fill('nop')],
   ],
 ]
 
