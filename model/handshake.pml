@@ -35,7 +35,7 @@ mtype markS = none;
 #endif
 mtype markC = none;
 
-/* seq: the client's data lies before the segment. got: the segment acknowledges data. mac: SYNACK is MAC_s, ACK is MAC_c. */
+/* seq: the client's data lies before the segment; of a SRST, that it acknowledges nothing. got: the segment acknowledges data. mac: SYNACK is MAC_s, ACK is MAC_c. */
 typedef Packet { mtype kind = none; byte ic; byte is; byte overlay; mtype mac = none; bit seq; bit got };
 Packet p;
 mtype way;
@@ -85,6 +85,8 @@ inline segment(kind_, ic_, is_) { p.kind = kind_; p.ic = ic_; p.is = is_; p.over
 inline send(kind_, ic_, is_) { segment(kind_, ic_, is_); leaves = true }
 
 inline strip() { p.overlay = 0; p.mac = none; way = PASS }
+
+inline resetTaker() { p.kind = SRST; p.seq = 1; strip() } /* only a socket that has taken this SYN-ACK heeds it */
 
 #include "flow-table.pml"
 #include "sockets.pml"
@@ -195,10 +197,11 @@ inline sendSynAck() {
 #ifndef REUSE_KEEPS_AUTH
      for (i : 0 .. 2) { if :: servers[i].stage == auth -> forgetServer(i); if :: j > i -> j-- :: else fi :: else fi }
 #endif
+  :: j == 3 && (markS == handshake || markS == sent) -> resetTaker()
   :: else
   fi;
   if
-  :: way == PASS ->
+  :: way == PASS && p.kind == SYNACK ->
      p.overlay = servers[j].answer; p.mac = SYNACK;
 #ifndef REUSE_KEEPS_AUTH
      if
@@ -372,7 +375,9 @@ inline arriveClient() {
   rules(markC, true, true);
   if
   :: way == QUEUE && p.kind == SYNACK && client != none -> receiveSynAck()
-  :: way == QUEUE && p.kind == SYNACK && client == none -> way = (markC == acl && !HAS_OVERLAY -> PASS : DROP)
+  :: way == QUEUE && p.kind == SYNACK && client == none && (markC == handshake || markC == sent) -> resetTaker()
+  :: way == QUEUE && p.kind == SYNACK && client == none && (markC == auth || markC == acl) ->
+     way = (markC == acl && !HAS_OVERLAY -> PASS : DROP)
   :: way == QUEUE && p.kind != SYNACK && client == none -> forgotten(markC, false)
   :: way == QUEUE && p.kind != SYNACK && client != none ->
      way = (!HAS_OVERLAY && (client == released || client == syn_sent && p.kind == SACK) -> PASS : DROP)

@@ -18,7 +18,10 @@ bool isGivenUp;     /* the first connection */
 #define PENDING_C   (tcpC == SYN_SENT || tcpC == ESTABLISHED && owesC)
 #define PENDING_S   (tcpS == SYN_RECEIVED || tcpS == ESTABLISHED && owesS)
 #define CONNECTED   (tcpC == ESTABLISHED && tcpS == ESTABLISHED && isnC == peerS && isnS == peerC && !owesC && !owesS)
-/* TCP's own limit: who lost his peer, here to a restart amid the handshake, and has nothing to say does not notice. */
+/*
+ * TCP's own limit: who lost his peer, here to a restart amid the handshake, and has nothing to say may not notice. That the SYN-ACK, sent
+ * again, resets him is nothing that holds for every order of events: it may be lost, or answer an overlay from before the restart.
+ */
 #define IS_STRANDED (restarts < RESTARTS && !owesC && tcpS == LISTEN)
 
 inline choose() {

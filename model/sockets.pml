@@ -26,7 +26,7 @@ inline tcpServer() {
   assert(!HAS_OVERLAY); /* PROPERTY: no overlay ever reaches an application's byte stream, nor TCP at all */
   if
   :: p.kind == SYN && tcpS == LISTEN && sockets < SERVER_ISNS ->
-     tcpS = SYN_RECEIVED; peerS = p.ic; isnS = sockets; sockets++; TALLY(owesS = talksS); send(SYNACK, peerS, isnS)
+     tcpS = SYN_RECEIVED; peerS = p.ic; isnS = sockets; sockets++; TALLY(owesS = talksS; tries = 0); send(SYNACK, peerS, isnS)
   :: p.kind == SYN && tcpS == SYN_RECEIVED && peerS == p.ic -> send(SYNACK, peerS, isnS)
   :: p.kind == SYN && tcpS == ESTABLISHED || p.kind != CRST && tcpS == SYN_RECEIVED && peerS != p.ic ->
      send(SACK, peerS, isnS); p.got = gotS /* the challenge (RFC 9293 §3.10.7.4) */
@@ -44,7 +44,7 @@ inline tcpServer() {
 inline tcpClient() {
   assert(!HAS_OVERLAY);
   if
-  :: p.kind == SRST && (tcpC == SYN_SENT && isnC == p.ic || tcpC == ESTABLISHED && peerC == p.is) -> closeClient()
+  :: p.kind == SRST && (tcpC == SYN_SENT && isnC == p.ic && !p.seq || tcpC == ESTABLISHED && peerC == p.is) -> closeClient()
   :: p.kind == SYNACK && tcpC == SYN_SENT && isnC == p.ic -> tcpC = ESTABLISHED; peerC = p.is; send(ACK, isnC, peerC)
   :: p.kind == SYNACK && tcpC == ESTABLISHED -> send(ACK, isnC, peerC); p.seq = nextC; p.got = gotC
   :: p.kind != SRST && (tcpC == CLOSED || tcpC == SYN_SENT && isnC != p.ic) -> send(CRST, p.ic, p.is)

@@ -1,6 +1,7 @@
 import { ACK_OVERLAY_BYTES } from '@trireme/core'
 import type { Arrival } from './arrival.js'
 import { decideAgain } from './decide-again.js'
+import { resetTaker } from './lost-handshake.js'
 import { contextIDOf, edited, type Path } from './path.js'
 import { receiveAck } from './receive-ack.js'
 import { receiveSyn } from './receive-syn.js'
@@ -55,7 +56,7 @@ function netSynAck(path: Path, arrival: Arrival): Verdict {
   const flow = path.flows.client(packet.reverseFlowKey())
   if (flow) return receiveSynAck(path, flow, arrival)
   if (state === 'acl' && !packet.hasOverlayOption) return edited(plain(path, packet), accept)
-  return drop('state')
+  return resetTaker(path, arrival)
 }
 
 function appSegment(path: Path, arrival: Arrival): Verdict {

@@ -5,6 +5,7 @@ import type { Arrival } from './arrival.js'
 import { rejected } from './decisions.js'
 import { isDemotion } from './demotion.js'
 import type { Answer, ServerFlow } from './flow.js'
+import { resetTaker } from './lost-handshake.js'
 import { edited, type Path } from './path.js'
 import { isSuccessor } from './sequence.js'
 import { sourceOf } from './sources.js'
@@ -40,12 +41,12 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
   return edited(length, isDemotion(arrival) ? size => setState('handshake', size) : accept)
 }
 
-/** A SYN-ACK that answers no overlay: of a flow that an ACL let in, or of a server beside the PUs to a client on this host. */
+/** A SYN-ACK that answers no overlay: of a flow that an ACL let in, or of a server beside the PUs to a client here; or one that is forgotten. */
 function answerWithoutFlow(path: Path, arrival: Arrival, key: string): Verdict {
   const { packet, state } = arrival
   const isBesideThePUs = path.flows.client(key) && !path.pus.byPort(packet.sourcePort)
   if (state === 'acl' || isBesideThePUs) return edited(plain(path, packet), accept)
-  return drop('state')
+  return resetTaker(path, arrival)
 }
 
 function newAnswer(path: Path, flow: ServerFlow, isn: number): Answer | undefined {

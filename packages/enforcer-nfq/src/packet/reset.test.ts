@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { describePacket, LINUX_SYN_OPTIONS, type TcpDescription, tcpPacket } from '../testing/index.js'
 import { isSound } from './packet-arbitraries.js'
-import { rewriteSynAckToReset, rewriteToReset, writeReset } from './reset.js'
+import { rewriteSynAckToLateReset, rewriteSynAckToReset, rewriteToReset, writeReset } from './reset.js'
 import type { EditFault } from './seal.js'
 import { TcpPacket } from './tcp-packet.js'
 
@@ -41,6 +41,19 @@ describe('rewriteSynAckToReset', () => {
     const expected = 'RST ACK 10.0.0.1:40000 > 10.0.0.2:80 seq 1000 ack 77 win 0 [] payload 0'
     expect(describePacket(reset(synAck, rewriteSynAckToReset))).toBe(expected)
   })
+})
+
+it('rewriteSynAckToLateReset: at the number after the SYN-ACK’s, without ACK, bare', () => {
+  const options = [...LINUX_SYN_OPTIONS, 'overlay'] as const
+  const flags = ['SYN', 'ACK'] as const
+  for (const [sequence, next] of [
+    [1000, 1001],
+    [0xffff_ffff, 0],
+  ] as const) {
+    const bytes = reset({ ...V4, sequence, acknowledgement: 77, flags, options }, rewriteSynAckToLateReset)
+    const expected = `RST 10.0.0.1:40000 > 10.0.0.2:80 seq ${next} ack 0 win 0 [] payload 0`
+    expect(describePacket(bytes)).toBe(expected)
+  }
 })
 
 describe('rewriteToReset', () => {

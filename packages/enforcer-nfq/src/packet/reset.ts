@@ -18,6 +18,17 @@ export function rewriteSynAckToReset(packet: TcpPacket, out: Uint8Array): number
 }
 
 /**
+ * Turns a SYN-ACK on its way to a client into a RST for the socket that has taken this very SYN-ACK before: at the number which that
+ * socket expects, and without an acknowledgement, so that one in SYN-SENT does not heed it (RFC 9293 §3.10.7.3 and §3.10.7.4).
+ * Returns the new length.
+ */
+export function rewriteSynAckToLateReset(packet: TcpPacket, out: Uint8Array): number | EditFault {
+  if (packet.optionsOffset - packet.ipOffset > out.length) return 'too-long'
+  const tcpStart = copyHeaders(packet, out)
+  return finishReset(out, tcpStart, { sequence: packet.sequence + 1, acknowledgement: undefined })
+}
+
+/**
  * Turns the packet into a RST on its own way, at its own sequence number, with its acknowledgement if it has
  * one, without options and payload. The IP header stays but for length and checksum. Returns the new length.
  */

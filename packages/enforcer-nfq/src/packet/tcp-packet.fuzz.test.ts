@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { tcpPacket } from '../testing/index.js'
 import { attachOverlay, stripOverlay, stripPayload } from './edit.js'
 import { anyPacket, FLAG_NAMES, fuzzRuns, fuzzTimeoutMs, isSound, surround } from './packet-arbitraries.js'
-import { rewriteToReset, writeReset } from './reset.js'
+import { rewriteSynAckToLateReset, rewriteToReset, writeReset } from './reset.js'
 import { TcpPacket } from './tcp-packet.js'
 
 const packet = new TcpPacket()
@@ -54,6 +54,7 @@ function edits(): unknown[] {
     () => stripOverlay(packet, out),
     () => stripPayload(packet, out),
     () => rewriteToReset(packet, out),
+    () => rewriteSynAckToLateReset(packet, out),
     () => writeReset(packet, out, true),
   ]
   return lengths.map(edit => {
