@@ -26,7 +26,7 @@ inline tcpServer() {
   assert(!HAS_OVERLAY); /* PROPERTY: no overlay ever reaches an application's byte stream, nor TCP at all */
   if
   :: p.kind == SYN && tcpS == LISTEN && sockets < SERVER_ISNS ->
-     tcpS = SYN_RECEIVED; peerS = p.ic; isnS = sockets; sockets++; TALLY(owesS = talksS; tries = 0); send(SYNACK, peerS, isnS)
+     tcpS = SYN_RECEIVED; peerS = p.ic; isnS = sockets; sockets++; TALLY(owesS = talksS); send(SYNACK, peerS, isnS)
   :: p.kind == SYN && tcpS == SYN_RECEIVED && peerS == p.ic -> send(SYNACK, peerS, isnS)
   :: p.kind == SYN && tcpS == ESTABLISHED || p.kind != CRST && tcpS == SYN_RECEIVED && peerS != p.ic ->
      send(SACK, peerS, isnS); p.got = gotS /* the challenge (RFC 9293 §3.10.7.4) */

@@ -15,6 +15,7 @@ export type Form =
   | 'signature'
   | 'close'
   | 'reset'
+  | 'silent'
 
 /** At which port, counted from the first, the server's sockets are of which form. */
 export const LISTENERS = { plain: 0, deferring: 1, 'fast open': 2, multipath: 3, signed: 4 } as const

@@ -227,6 +227,32 @@ describe('forms of TCP', () => {
     })
   })
 
+  it('a daemon that crashes amid handshakes: who took its answer hears of a reset, who waits for it connects', async () => {
+    const [silent, waiting] = [7201, 7202]
+    const lost = new Set<number>()
+    let isDown = true
+    onPath.treat(({ kind, packet }) => {
+      const { sourcePort, destinationPort } = packet
+      const isLost =
+        (kind === 'ACK' && sourcePort === silent) || (kind === 'SYN-ACK' && destinationPort === waiting)
+      if (!isDown || !isLost) return 'pass'
+      lost.add(kind === 'ACK' ? silent : waiting)
+      return 'drop'
+    })
+    const other = teardown.own(await FormCaller.start(far, FRONTEND))
+    const to = { ...target('IPv4', 'plain'), timeout: 14 }
+    const outcomes = Promise.all([
+      other.call({ form: 'silent', from: silent, ...to }),
+      callers['another host'].call({ form: 'plain', from: waiting, ...to }),
+    ])
+    await eventually('both are under way', () => lost.size === 2)
+    await near.crash()
+    await near.start()
+    isDown = false
+    expect(await outcomes).toEqual(['ECONNRESET', 'exact'])
+    expect(await web.next()).toMatchObject({ bytes: 100_000, end: 'end' })
+  })
+
   it('nothing of all this was INVALID to anybody', async () => {
     for (const namespace of [hosts.a.namespace, hosts.b.namespace, hosts.router])
       expect(await conntrackInvalid(namespace)).toBe(0)

@@ -5,7 +5,7 @@ tcp-forms.py serve FIRST  Listens on FIRST (plain), FIRST+1 (TCP_DEFER_ACCEPT), 
                           connection that ended, `end` being `end` or an errno's name.
 tcp-forms.py call         Makes a connection for every line of standard input, a JSON object { form, address, port, from? }:
                           sends 100,000 bytes, awaits them back, and prints { outcome }: `exact`, `CUT`, `OTHER BYTES`,
-                          `TIMEOUT` or an errno's name. The forms `close` and `reset` send nothing.
+                          `TIMEOUT` or an errno's name. The forms `close`, `reset` and `silent` send nothing; `silent` awaits something.
 """
 
 import errno
@@ -105,6 +105,9 @@ def talk(connection, form, peer):
     if form == "close":
         connection.connect(peer)
         return "exact"
+    if form == "silent":
+        connection.connect(peer)
+        return "exact" if connection.recv(1) else "CUT"
     if form == "reset":
         connection.connect(peer)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
