@@ -1,4 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { takesConnectionMarks } from '../../packages/enforcer-nfq/src/netlink/connection-mark-probe.js'
 import {
   NF_ACCEPT,
   NF_INET_LOCAL_IN,
@@ -11,6 +14,7 @@ import { describePacketQueue, textOf } from '../../packages/enforcer-nfq/src/que
 import { Namespace } from './namespace.js'
 import { reason, titled } from './requirements.js'
 
+const CONFIG = '/proc/config.gz'
 const first = 11
 const second = 12
 const eventually = (read: () => unknown) => expect.poll(read, { timeout: 10_000, interval: 10 })
@@ -27,6 +31,12 @@ describe.skipIf(reason)(titled('NFQUEUE'), () => {
       delivered: () => namespace.received,
       close: () => namespace.remove(),
     }
+  })
+
+  it.skipIf(!existsSync(CONFIG))('knows whether the kernel takes connection marks with verdicts', () => {
+    const config = gunzipSync(readFileSync(CONFIG)).toString()
+    const expected = /^CONFIG_NETFILTER_NETLINK_GLUE_CT=y$/m.test(config)
+    expect(takesConnectionMarks()).toBe(expected)
   })
 
   describe('beyond what the twin can show', () => {

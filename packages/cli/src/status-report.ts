@@ -48,6 +48,10 @@ export interface StatusReport {
   /** What becomes of connections that were dialled to somebody else. */
   readonly bind: 'strict' | 'observe' | 'off'
   readonly pus: readonly PUStatus[]
+  readonly kernel: {
+    /** Whether it would take connection marks with verdicts (NFQA_CT); they are set by rules nevertheless. */
+    readonly takesConnectionMarks: boolean
+  }
   /** Since the daemon started: flows by verdict and reason, signatures of peers' records that were checked, and what the queue counts. */
   readonly counters: Counters
   /** What needs somebody's attention, one sentence each. */
@@ -82,6 +86,7 @@ export function statusReport(sources: StatusSources): StatusReport {
       .puInfos()
       .map(pu => ({ ...puStatus(pu, countersOf(pu, enforcers)), ...queueOf(pu, queues) })),
     counters: { ...flows.counters(), ...enforcerCounters(enforcers) },
+    kernel: { takesConnectionMarks: enforcers.some(enforcer => enforcer.takesConnectionMarks()) },
     problems: problems.list(),
   }
 }

@@ -13,6 +13,7 @@ const REPORT: StatusReport = {
   bind: 'strict',
   pus: [],
   counters: {},
+  kernel: { takesConnectionMarks: false },
   problems: [],
 }
 

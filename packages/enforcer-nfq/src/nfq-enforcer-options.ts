@@ -96,4 +96,9 @@ export interface NfqEnforcer extends Enforcer {
    * runs.
    */
   kernelQueues(): ReadonlyMap<string, KernelQueue>
+  /**
+   * Whether the kernel would take connection marks with verdicts (NFQA_CT). For information: they are set by rules on every kernel.
+   * @throws KernelError, EPERM for whoever may not ask.
+   */
+  takesConnectionMarks(): boolean
 }

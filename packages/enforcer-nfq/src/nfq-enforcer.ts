@@ -23,6 +23,7 @@ import { FlowMemory } from './flow-memory.js'
 import { type KernelQueue, kernelQueue, readKernelQueues } from './kernel-queues.js'
 import { LiveNetworks } from './live-networks.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
+import { takesConnectionMarks } from './netlink/connection-mark-probe.js'
 import { readConnectedSockets } from './netlink/sock-diag.js'
 import type {
   NfqEnforcer,
@@ -63,6 +64,7 @@ class Enforcing implements NfqEnforcer {
   readonly #timers: NodeJS.Timeout[] = []
   readonly #memory: FlowMemory
   #filterQueue: FilterQueue | undefined
+  #takesConnectionMarks: boolean | undefined
   /** Of this process's own namespace. */
   #ownDatapath: NamespaceDatapath | undefined
 
@@ -207,6 +209,11 @@ class Enforcing implements NfqEnforcer {
       if (line) queues.set(contextID, kernelQueue(line))
     }
     return queues
+  }
+
+  takesConnectionMarks(): boolean {
+    this.#takesConnectionMarks ??= takesConnectionMarks()
+    return this.#takesConnectionMarks
   }
 
   /** Where a new PU's packets are read: a number of its own in this namespace, or a namespace of its own. */

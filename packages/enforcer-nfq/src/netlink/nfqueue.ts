@@ -27,6 +27,7 @@ export const NFQNL_MSG_VERDICT = 0x0301
 export const NFQNL_MSG_CONFIG = 0x0302
 export const NFQNL_CFG_CMD_BIND = 1
 export const NFQNL_CFG_CMD_UNBIND = 2
+export const NFQA_CFG_F_CONNTRACK = 2
 export const NFQA_CFG_F_GSO = 4
 
 const NFQA_CFG_CMD = 1
