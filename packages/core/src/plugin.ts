@@ -83,8 +83,8 @@ export interface Enforcer extends Lifecycle {
   /** Idempotent. */
   unenforce(contextID: string): Promise<void>
   /**
-   * The CIDRs in which peers are expected to carry an identity: elsewhere rules over addresses decide. Connections that are
-   * decided stay so. Set here before in the rules; between the two either decides by the old networks or by the new.
+   * The CIDRs in which peers are expected to carry an identity: elsewhere rules over addresses decide. Connections that a PU has made to
+   * where nobody carries one now end, unless these rules allow them; others that are decided stay so. Set here before in the rules; between the two either decides by the old networks or by the new.
    * @throws TriremeError `ERR_CONFIG` for a text that is no CIDR, and changes nothing.
    */
   setTargetNetworks(networks: readonly string[]): Promise<void>

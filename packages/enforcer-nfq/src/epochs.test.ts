@@ -3,7 +3,13 @@ import { Epochs } from './epochs.js'
 
 /** A settlement that only counts; `left` is what it says is left. */
 function counting() {
-  return { settled: [] as number[], left: 0, pruned: 0, failure: undefined as Error | undefined }
+  return {
+    settled: [] as number[],
+    judged: [] as number[],
+    left: 0,
+    pruned: 0,
+    failure: undefined as Error | undefined,
+  }
 }
 
 function start(settlement: ReturnType<typeof counting>, errors: unknown[] = []) {
@@ -18,6 +24,7 @@ function start(settlement: ReturnType<typeof counting>, errors: unknown[] = []) 
         if (settlement.failure) throw settlement.failure
         return settlement.left
       },
+      judgeKnown: current => void settlement.judged.push(current),
       prune: () => void settlement.pruned++,
     },
   })

@@ -9,7 +9,7 @@ const PRUNE_MS = 60_000
 export interface EpochsOptions {
   /** 0 to 15. */
   readonly first: number
-  readonly settlement: Pick<Settlement, 'nextEpoch' | 'settle' | 'prune'>
+  readonly settlement: Pick<Settlement, 'nextEpoch' | 'settle' | 'judgeKnown' | 'prune'>
   /** Milliseconds. */
   readonly now: () => number
   readonly onError: (error: unknown) => void
@@ -49,6 +49,11 @@ export class Epochs {
       this.#settleUntilMs = this.#options.now() + SETTLE_FOR_MS
       this.#settle()
     } else if (this.#unsettled > 0) this.#settle()
+  }
+
+  /** The trireme networks have moved. */
+  networksMoved(): void {
+    this.#attempt(() => this.#options.settlement.judgeKnown(this.#current))
   }
 
   /** A packet of another epoch came. */

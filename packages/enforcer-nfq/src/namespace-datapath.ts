@@ -168,6 +168,11 @@ export class NamespaceDatapath {
     this.#epochs.enter(next)
   }
 
+  /** The trireme networks have moved: connections that would not be allowed now are ended. */
+  networksMoved(): void {
+    this.#epochs.networksMoved()
+  }
+
   removePU(queueNumber: number, contextID: string): void {
     this.#path.pus.remove(queueNumber, contextID)
     this.#adoptions.delete(queueNumber)

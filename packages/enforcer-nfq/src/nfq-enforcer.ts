@@ -186,6 +186,8 @@ class Enforcing implements NfqEnforcer {
 
   async setTargetNetworks(networks: readonly string[]): Promise<void> {
     this.#triremeNetworks.replace(networks)
+    if (this.#options.onPolicyChange === 'keep') return
+    for (const datapath of this.#datapaths()) datapath.networksMoved()
   }
 
   counters(contextID: string): Readonly<Record<string, number>> {

@@ -64,6 +64,20 @@ export class Settlement {
     })
   }
 
+  /** Ends the connections with known peers that are not allowed where the trireme networks are now. */
+  judgeKnown(current: number): void {
+    this.#with(connections => {
+      const { live } = this.#path
+      const revoked = connections.list().filter(({ asClient, asServer, mark }) => {
+        const state = stateOfMark(mark)
+        if (epochOfMark(mark) !== current || state === 'acl') return false
+        const flows = [live.find('client', asClient, state), live.find('server', asServer, state)]
+        return flows.some(flow => flow && this.#judgeFlow(flow) === 'revoked')
+      })
+      this.#end(connections, revoked)
+    })
+  }
+
   /** Forgets the live flows that the kernel knows no connection of. */
   prune(): void {
     const { live, now } = this.#path

@@ -11,10 +11,12 @@ export function judgeLiveFlow(path: Path, flow: LiveFlow): Decision | undefined 
   const pu = path.pus.byContext(flow.contextID)
   if (!pu) return undefined
   if (!flow.peer) return decideByAddress(pu, flow)
-  const port = Buffer.from(flow.key, 'latin1').readUInt16BE(34)
-  return flow.role === 'server'
-    ? decideReceiver(pu, flow.peer, port)
-    : decideTransmitter(path, pu, flow.peer, port)
+  const key = Buffer.from(flow.key, 'latin1')
+  const port = key.readUInt16BE(34)
+  if (flow.role === 'server') return decideReceiver(pu, flow.peer, port)
+  // Nobody shows an identity there any more.
+  if (!path.triremeNetworks.contains(key.subarray(18, 34))) return decideByAddress(pu, flow)
+  return decideTransmitter(path, pu, flow.peer, port)
 }
 
 /**

@@ -157,6 +157,47 @@ describe('a change of policy', () => {
   })
 })
 
+describe('the trireme networks move', () => {
+  const applicationACLs = [
+    { name: 'out', networks: ['192.0.2.0/24'], ports: [], protocol: 'tcp', action: 'accept' } as const,
+  ]
+
+  it('away from where a PU is connected by identity: ended, and told why', async () => {
+    const { network, client, socket, peer } = await established()
+    client.moveNetworks(['10.0.0.0/8'])
+    network.run(5)
+    expect([socket.error, peer.error]).toEqual(['ECONNABORTED', 'ECONNRESET'])
+    const record = { verdict: 'reject', reason: 'policy', destination: { ip: SERVER.address } }
+    expect(client.records.at(-1)).toMatchObject(record)
+  })
+
+  it('and a rule over addresses allows it: it goes on, also over the next change of policy', async () => {
+    const { network, client, socket, peer } = await established({ client: frontend({ applicationACLs }) })
+    client.moveNetworks(['10.0.0.0/8'])
+    await client.enforce(frontend({ applicationACLs, transmitterRules: [] }), true)
+    socket.write(', world')
+    network.run(500)
+    expect(peer.received.toString()).toBe('hello, world')
+  })
+
+  it('away from whom a server let in by identity: he has shown one', async () => {
+    const { network, server, socket, peer } = await established()
+    server.moveNetworks(['10.0.0.0/8'])
+    socket.write(', world')
+    network.run(500)
+    expect(peer.received.toString()).toBe('hello, world')
+  })
+
+  it('and what is not known goes on', async () => {
+    const { network, client, socket, peer } = await established()
+    for (const entry of client.conntrack.values()) entry.mark = connectionMark('acl', epochOfMark(entry.mark))
+    client.moveNetworks(['10.0.0.0/8'])
+    socket.write(', world')
+    network.run(500)
+    expect(peer.received.toString()).toBe('hello, world')
+  })
+})
+
 describe('connections that addresses let in', () => {
   const rule = (networks: string) =>
     ({ name: networks, networks: [networks], ports: [], protocol: 'tcp', action: 'accept' }) as const

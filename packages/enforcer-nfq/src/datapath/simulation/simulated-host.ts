@@ -1,5 +1,4 @@
 import {
-  compileNetworks,
   DENY_ALL,
   type FlowRecord,
   formatAddress,
@@ -16,6 +15,7 @@ import {
   type TokenEngine,
 } from '@trireme/core'
 import type { ManualClock } from '@trireme/core/testing'
+import { LiveNetworks } from '../../live-networks.js'
 import { NamespaceDatapath } from '../../namespace-datapath.js'
 import { writeReset } from '../../packet/reset.js'
 import { TcpPacket } from '../../packet/tcp-packet.js'
@@ -96,6 +96,7 @@ export class SimulatedHost {
   /** Whose a local port is. */
   readonly ports = new Map<number, string>()
   readonly #options: SimulatedHostOptions
+  readonly #networks = new LiveNetworks(['0.0.0.0/0', '::/0'])
   #filterQueue = { flowQueue: FLOW_QUEUE, commands: { key: 21, epoch: 3 } }
   readonly #queues = new Map<string, number>()
   readonly #waiting = new Map<string, Waiting>()
@@ -132,7 +133,7 @@ export class SimulatedHost {
       authorization,
       ...(options.bind && { bind: options.bind }),
       ...(options.hostAliases && { aliases: options.hostAliases }),
-      triremeNetworks: compileNetworks(['0.0.0.0/0', '::/0']),
+      triremeNetworks: this.#networks,
       reporter: new Reporter(collector, clock.now),
       filterQueue: this.#filterQueue,
       now: clock.now,
@@ -151,6 +152,12 @@ export class SimulatedHost {
   async enforce(pu: SimulatedPU, mayRevoke = false): Promise<void> {
     await this.decideBy(pu, mayRevoke)
     this.supervise()
+  }
+
+  /** Moves the trireme networks, which are everything at first. */
+  moveNetworks(networks: readonly string[]): void {
+    this.#networks.replace(networks)
+    this.datapath.networksMoved()
   }
 
   /** Brings the rules of the enforcer's epoch into force. */
