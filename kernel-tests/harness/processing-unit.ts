@@ -8,6 +8,8 @@ import { Session } from './session.js'
 export interface ProcessingUnit {
   readonly labels: Readonly<Record<string, string>>
   readonly ports?: readonly number[]
+  /** Addresses by which peers dial it. */
+  readonly aliases?: readonly string[]
 }
 
 /** The command line that runs `argv` as a PU of the daemon, on the daemon's host. */
@@ -28,7 +30,8 @@ export function runAsPU(
 function runCommandLine(daemon: Daemon, unit: ProcessingUnit, argv: readonly string[]): readonly string[] {
   const labels = Object.entries(unit.labels).flatMap(([key, value]) => ['--label', `${key}=${value}`])
   const ports = (unit.ports ?? []).flatMap(port => ['--port', String(port)])
-  return [TRIREME, 'run', '--socket', daemon.socket, ...labels, ...ports, '--', ...argv]
+  const aliases = (unit.aliases ?? []).flatMap(alias => ['--alias', alias])
+  return [TRIREME, 'run', '--socket', daemon.socket, ...labels, ...ports, ...aliases, '--', ...argv]
 }
 
 /** An echo server that is a PU and listens on the first of its ports, on all addresses of both families. */

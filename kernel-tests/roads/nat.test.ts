@@ -62,16 +62,7 @@ describe('through NAT', () => {
   })
   afterAll(() => teardown.run())
 
-  const nat = (family: Family, rule: string) =>
-    hosts.router.mustRun([IPTABLES[family], '-t', 'nat', '-A', ...rule.split(' ')])
-  const masquerade = (family: Family) => nat(family, 'POSTROUTING -o port2 -j MASQUERADE')
-  const forward = (family: Family, address: string, port: number) => {
-    const to = withPort(hosts.b.addresses[family], PORT)
-    return nat(
-      family,
-      `PREROUTING -i port1 -p tcp -d ${address} --dport ${port} -j DNAT --to-destination ${to}`,
-    )
-  }
+  const masquerade = (family: Family) => nat(hosts, family, 'POSTROUTING -o port2 -j MASQUERADE')
 
   const expectConnection = async (family: Family, address: string, port: number) => {
     const session = sessions.own(await connectPlainly(hosts.a, { address, port }))
@@ -95,24 +86,24 @@ describe('through NAT', () => {
   })
 
   it.each(FAMILIES)('DNAT: a virtual address that is an alias, over %s', async family => {
-    await forward(family, VIRTUAL[family], VIRTUAL_PORT)
+    await forward(hosts, family, VIRTUAL[family], VIRTUAL_PORT)
     const source = await expectConnection(family, VIRTUAL[family], VIRTUAL_PORT)
     expect(source).toBe(hosts.a.addresses[family])
   })
 
   it.each(FAMILIES)('SNAT and DNAT at once, over %s', async family => {
     await masquerade(family)
-    await forward(family, VIRTUAL[family], VIRTUAL_PORT)
+    await forward(hosts, family, VIRTUAL[family], VIRTUAL_PORT)
     await expectConnection(family, VIRTUAL[family], VIRTUAL_PORT)
   })
 
   it.each(FAMILIES)('a published port, over %s', async family => {
-    await forward(family, ROUTER[family], PUBLISHED_PORT)
+    await forward(hosts, family, ROUTER[family], PUBLISHED_PORT)
     await expectConnection(family, ROUTER[family], PUBLISHED_PORT)
   })
 
   it.each(FAMILIES)('DNAT of what is no alias is misdirected, over %s', async family => {
-    await forward(family, VIRTUAL[family], VIRTUAL_PORT + 1)
+    await forward(hosts, family, VIRTUAL[family], VIRTUAL_PORT + 1)
     const target = { address: VIRTUAL[family], port: VIRTUAL_PORT + 1, timeoutMs: 1_500 }
     const session = sessions.own(await connectPlainly(hosts.a, target))
     expect(session.outcome).toMatchObject({ connected: false, error: 'TIMEOUT' })
@@ -147,9 +138,11 @@ describe('on one host and with two addresses', () => {
       const nodad = address.includes(':') ? ['nodad'] : []
       await hosts.b.namespace.mustRun(['ip', 'addr', 'add', address, 'dev', 'eth0', ...nodad])
     }
-    near = teardown.own(await Daemon.start(hosts.b, { policy: POLICY }))
+    const config = { aliases: Object.values(VIRTUAL) }
+    near = teardown.own(await Daemon.start(hosts.b, { policy: POLICY, config }))
     far = teardown.own(await Daemon.start(hosts.a, { policy: POLICY }))
-    teardown.own(await startServer(near, WEB))
+    const aliases = FAMILIES.map(family => withPort(ROUTER[family], PUBLISHED_PORT))
+    teardown.own(await startServer(near, { ...WEB, aliases }))
   })
   afterEach(() => sessions.run())
   afterAll(() => teardown.run())
@@ -166,6 +159,26 @@ describe('on one host and with two addresses', () => {
       await expectExact(sessions.own(await connectAsPU(far, FRONTEND, { address, port: PORT })))
   })
 
+  it.each(FAMILIES)(
+    'behind a router: by an alias of the host, and by one of the PU, over %s',
+    async family => {
+      for (const [address, port] of [
+        [VIRTUAL[family], PORT],
+        [ROUTER[family], PUBLISHED_PORT],
+      ] as const) {
+        await forward(hosts, family, address, port)
+        await expectExact(sessions.own(await connectAsPU(far, FRONTEND, { address, port })))
+      }
+      const stray = { address: VIRTUAL[family], port: VIRTUAL_PORT, timeoutMs: 500 }
+      await forward(hosts, family, stray.address, stray.port)
+      const { outcome } = sessions.own(await connectAsPU(far, FRONTEND, stray))
+      expect(outcome).toMatchObject({ connected: false, error: 'TIMEOUT' })
+      await near.flowLike(
+        ({ reason, source }) => reason === 'misdirected' && source.ip === hosts.a.addresses[family],
+      )
+    },
+  )
+
   it.each(FAMILIES)('a PU calls itself, by either address of its host, over %s', async family => {
     for (const address of addresses(family)) {
       const { stdout, stderr } = await runAsPU(near, SELF, program('self-call', address, '7001'))
@@ -173,6 +186,17 @@ describe('on one host and with two addresses', () => {
     }
   })
 })
+
+function nat(hosts: RoutedHosts, family: Family, rule: string): Promise<string> {
+  return hosts.router.mustRun([IPTABLES[family], '-t', 'nat', '-A', ...rule.split(' ')])
+}
+
+/** What is dialled to the address and port goes to the server. */
+function forward(hosts: RoutedHosts, family: Family, address: string, port: number): Promise<string> {
+  const to = withPort(hosts.b.addresses[family], PORT)
+  const dialled = `-p tcp -d ${address} --dport ${port}`
+  return nat(hosts, family, `PREROUTING -i port1 ${dialled} -j DNAT --to-destination ${to}`)
+}
 
 async function expectExact(session: Session): Promise<void> {
   expect(session.outcome).toMatchObject({ connected: true })
