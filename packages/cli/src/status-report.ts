@@ -52,8 +52,13 @@ export interface StatusReport {
     /** Whether it would take connection marks with verdicts (NFQA_CT); they are set by rules nevertheless. */
     readonly takesConnectionMarks: boolean
   }
-  /** Since the daemon started: flows by verdict and reason, signatures of peers' records that were checked, and what the queue counts. */
+  /**
+   * Since the daemon started: flows by verdict and reason, signatures of peers' records that were checked, what the queue counts, and
+   * packets of no known PU that were dropped, by reason.
+   */
   readonly counters: Counters
+  /** The kernel's queue that PUs of the host's network namespace share; absent where there is none. */
+  readonly queue?: KernelQueue
   /** What needs somebody's attention, one sentence each. */
   readonly problems: readonly string[]
 }
@@ -87,6 +92,7 @@ export function statusReport(sources: StatusSources): StatusReport {
       .map(pu => ({ ...puStatus(pu, countersOf(pu, enforcers)), ...queueOf(pu, queues) })),
     counters: { ...flows.counters(), ...enforcerCounters(enforcers) },
     kernel: { takesConnectionMarks: enforcers.some(enforcer => enforcer.takesConnectionMarks()) },
+    ...sharedQueue(enforcers),
     problems: problems.list(),
   }
 }
@@ -104,13 +110,20 @@ function queueOf(
   return queue ? { queue } : {}
 }
 
+/** At most one of the enforcers is the host's. */
+function sharedQueue(enforcers: readonly NfqEnforcer[]): Pick<StatusReport, 'queue'> {
+  const queue = enforcers.map(enforcer => enforcer.sharedKernelQueue()).find(each => each !== undefined)
+  return queue ? { queue } : {}
+}
+
 function enforcerCounters(enforcers: readonly NfqEnforcer[]): Counters {
   const total: Record<string, number> = {}
   const add = (name: string, count: number) => {
     total[name] = (total[name] ?? 0) + count
   }
-  for (const { queue, coldVerifications } of enforcers.map(enforcer => enforcer.stats())) {
+  for (const { queue, coldVerifications, counters } of enforcers.map(enforcer => enforcer.stats())) {
     add('signatures checked', coldVerifications)
+    for (const [name, count] of Object.entries(counters)) add(`no PU ${name}`, count)
     for (const [name, count] of Object.entries(queue)) add(`queue ${name}`, count)
   }
   return total

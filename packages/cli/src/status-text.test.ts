@@ -49,7 +49,8 @@ it('shows PUs in columns, and problems', () => {
   const pu = { id: 'abcdef012345', kind: 'linux-process', mode: 'enforce', counters: {} } as const
   const text = statusText({
     ...REPORT,
-    counters: { accept: 3, reject: 0 },
+    counters: { accept: 3, reject: 0, 'no PU drop.format': 2 },
+    queue: { waiting: 0, dropped: 5 },
     problems: ['PU x: lost\nits way'],
     pus: [
       { ...pu, name: 'web', pid: 42, tags: ['app=web', 'env=prod'], ports: ['80', '8000-8100'] },
@@ -65,7 +66,8 @@ it('shows PUs in columns, and problems', () => {
   })
   expect(text.split('\n').slice(2)).toEqual([
     'problem: PU x: lost\\u{a}its way',
-    'flows: accept 3',
+    'flows: accept 3, no PU drop.format 2',
+    "queue of all PUs on the host's network: 0 waiting, 5 dropped",
     'ID            NAME         KIND           PID  MODE     TAGS              PORTS         QUEUE                 COUNTERS',
     'abcdef012345  web          linux-process  42   enforce  app=web env=prod  80 8000-8100  -                     -',
     'abcdef012345  a-long-name  linux-process  -    enforce  -                 -             1 waiting, 0 dropped  accepted 3',

@@ -1,4 +1,5 @@
 import { isReservedTagKey } from '@trireme/core'
+import type { KernelQueue } from '@trireme/enforcer-nfq'
 import { describeAuth } from './auth/describe-auth.js'
 import { printable } from './printable.js'
 import type { PUStatus, StatusReport } from './status-report.js'
@@ -13,6 +14,7 @@ export function statusText(report: StatusReport): string {
     ...warnings(report),
     ...problems.map(problem => `problem: ${problem}`),
     `flows: ${countersText(counters) || 'none yet'}`,
+    ...(report.queue ? [`queue of all PUs on the host's network: ${queueText(report.queue)}`] : []),
     ...(pus.length === 0 ? ['no PUs'] : table([HEADINGS, ...pus.map(cells)])),
   ]
   return lines.map(line => `${printable(line)}\n`).join('')
@@ -39,9 +41,13 @@ function cells(pu: PUStatus): readonly string[] {
     mode,
     tags.filter(tag => !isReservedTagKey(tag)).join(' ') || '-',
     ports.join(' ') || '-',
-    queue ? `${queue.waiting} waiting, ${queue.dropped} dropped` : '-',
+    queue ? queueText(queue) : '-',
     countersText(counters) || '-',
   ]
+}
+
+function queueText({ waiting, dropped }: KernelQueue): string {
+  return `${waiting} waiting, ${dropped} dropped`
 }
 
 function countersText(counters: Readonly<Record<string, number>>): string {

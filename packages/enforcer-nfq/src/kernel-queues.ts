@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { type QueueStatistics, readQueueStatistics } from './netlink/queue-statistics.js'
 
-/** What the kernel says of the queue of one PU, or of a namespace's flow queue. */
+/** What the kernel says of the queues of one PU, or of the queue that all PUs of a namespace share. */
 export interface KernelQueue {
   /** Packets that wait for their verdict now. */
   readonly waiting: number
@@ -28,8 +28,14 @@ export function readKernelQueues(
   }
 }
 
-export function kernelQueue({ depth, queueDropped, userDropped }: QueueStatistics): KernelQueue {
-  return { waiting: depth, dropped: queueDropped + userDropped }
+/** Several queues as one. */
+export function kernelQueue(queues: readonly QueueStatistics[]): KernelQueue {
+  const sum = (of: (queue: QueueStatistics) => number) =>
+    queues.reduce((total, queue) => total + of(queue), 0)
+  return {
+    waiting: sum(({ depth }) => depth),
+    dropped: sum(({ queueDropped, userDropped }) => queueDropped + userDropped),
+  }
 }
 
 /** A process ID may be somebody else's by now. */

@@ -84,6 +84,7 @@ export interface NfqEnforcerStats {
   readonly coldVerifications: number
   /** Diffie-Hellman computations: pairs of records that were not remembered. */
   readonly coldKeys: number
+  /** Of packets that belong to no PU that is known. */
   readonly counters: Readonly<Record<string, number>>
   readonly queue: Readonly<Record<string, number>>
 }
@@ -92,8 +93,8 @@ export interface NfqEnforcer extends Enforcer {
   updateSecrets(suites: readonly SecretSuite[]): Promise<void>
   stats(): NfqEnforcerStats
   /**
-   * What the kernel says of the PUs' queues now, by context ID. Left out is a PU in a namespace in which its first process no longer
-   * runs.
+   * What the kernel says of the PUs' queues now, by context ID: of a PU with a network namespace of its own, of all in there. Left
+   * out is a PU in a namespace in which its first process no longer runs.
    */
   kernelQueues(): ReadonlyMap<string, KernelQueue>
   /**
@@ -101,4 +102,9 @@ export interface NfqEnforcer extends Enforcer {
    * @throws KernelError, EPERM for whoever may not ask.
    */
   takesConnectionMarks(): boolean
+  /**
+   * The same of the queue for packets of connections that have a state, which the PUs of this process's own network namespace share;
+   * undefined where there are none.
+   */
+  sharedKernelQueue(): KernelQueue | undefined
 }

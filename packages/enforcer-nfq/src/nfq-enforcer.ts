@@ -203,12 +203,14 @@ class Enforcing implements NfqEnforcer {
 
   kernelQueues(): ReadonlyMap<string, KernelQueue> {
     const own = this.#ownDatapath ? readKernelQueues(undefined, undefined) : undefined
+    const flowQueue = this.#filterQueue?.flowQueue
     const queues = new Map<string, KernelQueue>()
     for (const [contextID, { datapath, queueNumber }] of this.#enforced) {
       const { isolation, pid } = datapath.pu(contextID)?.pu.runtime ?? {}
-      const all = isolation?.by === 'netns' ? readKernelQueues(isolation.path, pid) : own
-      const line = all?.find(({ queue }) => queue === queueNumber)
-      if (line) queues.set(contextID, kernelQueue(line))
+      const isAlone = isolation?.by === 'netns'
+      const all = isAlone ? readKernelQueues(isolation.path, pid) : own
+      const its = all?.filter(({ queue }) => queue === queueNumber || (isAlone && queue === flowQueue))
+      if (its && its.length > 0) queues.set(contextID, kernelQueue(its))
     }
     return queues
   }
@@ -216,6 +218,12 @@ class Enforcing implements NfqEnforcer {
   takesConnectionMarks(): boolean {
     this.#takesConnectionMarks ??= takesConnectionMarks()
     return this.#takesConnectionMarks
+  }
+
+  sharedKernelQueue(): KernelQueue | undefined {
+    const own = this.#ownDatapath ? readKernelQueues(undefined, undefined) : undefined
+    const its = own?.filter(({ queue }) => queue === this.#filterQueue?.flowQueue) ?? []
+    return its.length > 0 ? kernelQueue(its) : undefined
   }
 
   /** Where a new PU's packets are read: a number of its own in this namespace, or a namespace of its own. */

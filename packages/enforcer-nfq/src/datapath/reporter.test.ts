@@ -23,3 +23,12 @@ it('records 200 refused strangers a second and counts the others; peers with an 
   reporter.report(stranger)
   expect(collector.flowRecords).toHaveLength(701)
 })
+
+it('counts what the other end refused beside what was rejected here', () => {
+  const reporter = new Reporter(newTestCollector(), () => 0)
+  const pu = new PUContext({ contextID: 'web', runtime: testRuntime(), policy: testPolicy() })
+  const key = '\0'.repeat(36)
+  for (const reason of ['refused', 'policy'] as const)
+    reporter.report({ pu, decision: rejected(reason), role: 'client', key })
+  expect(pu.counters.snapshot()).toEqual({ refused: 1, rejected: 2 })
+})
