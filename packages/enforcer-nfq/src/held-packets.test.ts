@@ -82,10 +82,11 @@ it('copies the packet, whatever kind of memory it lies in', async () => {
   expect(Buffer.from(bytes!).toString()).toBe('packet')
 })
 
-it('has room for so many and no more', async () => {
-  const packets = held(2)
+it('has room for so many and no more, and of one queue for as many as stay free', async () => {
+  const packets = held(4)
   const never = new Promise(() => {})
   expect([1, 2, 3].map(id => packets.hold(packet(id), never))).toEqual([true, true, false])
+  expect([1, 2].map(id => packets.hold(packet(id, 8), never))).toEqual([true, false])
   await vi.advanceTimersByTimeAsync(1000)
   expect(packets.hold(packet(4), never)).toBe(true)
 })

@@ -21,10 +21,14 @@ export interface HeldPacketsOptions {
   readonly onReady: (packet: HeldPacket, isTimeout: boolean) => void
 }
 
-/** Packets that are held while a token engine verifies. Each is handed back exactly once. */
+/**
+ * Packets that are held while a token engine verifies. Each is handed back exactly once. No queue holds more than are free: however
+ * many packets come through one PU's, others find room.
+ */
 export class HeldPackets {
   readonly #options: HeldPacketsOptions
   readonly #held = new Set<HeldPacket>()
+  readonly #counts = new Map<number, number>()
 
   constructor(options: HeldPacketsOptions) {
     this.#options = options
@@ -36,7 +40,8 @@ export class HeldPackets {
 
   /** Copies the packet and holds it until `until` settles. False where there is no room. */
   hold(packet: QueuedPacket, until: Promise<unknown>): boolean {
-    if (this.#held.size >= this.#options.maxPackets) return false
+    const free = this.#options.maxPackets - this.#held.size
+    if (this.#ofQueue(packet.queue) >= free) return false
     const { queue, id, hook, mark, isLoopback } = packet
     const bytes = new Uint8Array(packet.data.subarray(packet.offset, packet.offset + packet.length))
     const { timeoutMs } = this.#options
@@ -58,16 +63,18 @@ export class HeldPackets {
 
   /** Hands back none of the packets of a queue that was given up: its number, and their ids, may mean others soon. */
   forget(queue: number): void {
-    for (const held of this.#held) if (held.queue === queue) this.#held.delete(held)
+    for (const held of this.#held) if (held.queue === queue) this.#remove(held)
   }
 
   /** Hands back none of them. */
   clear(): void {
     this.#held.clear()
+    this.#counts.clear()
   }
 
   #wait(held: HeldPacket, until: Promise<unknown>, timeoutMs: number): void {
     this.#held.add(held)
+    this.#counts.set(held.queue, this.#ofQueue(held.queue) + 1)
     const timer = setTimeout(() => this.#release(held, true), timeoutMs).unref()
     const settled = () => {
       clearTimeout(timer)
@@ -76,7 +83,19 @@ export class HeldPackets {
     until.then(settled, settled)
   }
 
+  #ofQueue(queue: number): number {
+    return this.#counts.get(queue) ?? 0
+  }
+
+  #remove(held: HeldPacket): boolean {
+    if (!this.#held.delete(held)) return false
+    const left = this.#ofQueue(held.queue) - 1
+    if (left > 0) this.#counts.set(held.queue, left)
+    else this.#counts.delete(held.queue)
+    return true
+  }
+
   #release(held: HeldPacket, isTimeout: boolean): void {
-    if (this.#held.delete(held)) this.#options.onReady(held, isTimeout)
+    if (this.#remove(held)) this.#options.onReady(held, isTimeout)
   }
 }

@@ -49,7 +49,7 @@ import {
 import { Settlement } from './settlement.js'
 
 const MAX_PACKET_BYTES = 66_048
-const MAX_HELD_PACKETS = 1024
+const MAX_HELD_PACKETS = 2048
 const HOLD_TIMEOUT_MS = 1000
 
 export interface NamespaceDatapathOptions {

@@ -88,6 +88,17 @@ describe('half-open connections', () => {
   })
 })
 
+it('clients of the PU that has most give way: one PU crowds out no other', () => {
+  const table = new FlowTable()
+  const of = (contextID: string, number: number) =>
+    client({ pu: { contextID } as ClientFlow['pu'], key: `${contextID} ${number}` })
+  for (let number = 0; number < 10; number++) table.addClient(of('quiet', number))
+  for (let number = 0; number < 70_000; number++) table.addClient(of('loud', number))
+  for (let number = 0; number < 10; number++) expect(table.client(`quiet ${number}`)).toBeDefined()
+  expect(table.size).toBe(65_536)
+  expect([table.client('loud 0'), table.client('loud 69999')]).toMatchObject([undefined, {}])
+})
+
 describe('what is forgotten', () => {
   it('what was idle for longer than 64 s', () => {
     const table = new FlowTable()

@@ -1,5 +1,5 @@
 import type { ClientFlow, ServerFlow } from './flow.js'
-import { HalfOpen } from './half-open.js'
+import { Shares } from './shares.js'
 import { sourceOf } from './sources.js'
 
 /** An entry is forgotten this long after its last packet: a SYN is resent after 1, 3, 7, 15, 31 and 63 s. */
@@ -11,14 +11,15 @@ const MAX_FLOWS_OF_SOURCE = MAX_FLOWS / 16
 const MAX_CANDIDATES = 2
 
 /**
- * The handshakes that one network namespace knows of, bounded: beyond the bound the eldest go, half-open ones of the fullest source
- * first.
+ * The handshakes that one network namespace knows of, bounded: beyond the bound the eldest go, of clients those of the PU that has
+ * most, of servers half-open ones of the fullest source first.
  */
 export class FlowTable {
   readonly #clients = new Map<string, ClientFlow>()
   /** Per tuple, in the order of their last SYNs, the eldest first. */
   readonly #servers = new Map<string, ServerFlow[]>()
-  readonly #halfOpen = new HalfOpen()
+  readonly #clientsOfPU = new Shares<ClientFlow>(({ pu }) => pu.contextID)
+  readonly #halfOpen = new Shares<ServerFlow>(({ key }) => sourceOf(key))
 
   client(key: string): ClientFlow | undefined {
     return this.#clients.get(key)
@@ -26,13 +27,18 @@ export class FlowTable {
 
   /** Replaces a flow of the same tuple. */
   addClient(flow: ClientFlow): void {
-    this.#clients.delete(flow.key)
-    if (this.#clients.size >= MAX_FLOWS) this.#evictClient()
+    this.removeClient(flow.key)
+    const eldest = this.#clients.size >= MAX_FLOWS ? this.#clientsOfPU.eldestOfFullest() : undefined
+    if (eldest) this.removeClient(eldest.key)
     this.#clients.set(flow.key, flow)
+    this.#clientsOfPU.add(flow)
   }
 
   removeClient(key: string): void {
+    const flow = this.#clients.get(key)
+    if (!flow) return
     this.#clients.delete(key)
+    this.#clientsOfPU.remove(flow)
   }
 
   /** All flows of a tuple, the eldest first. */
@@ -98,7 +104,7 @@ export class FlowTable {
   }
 
   #removeWhere(isGone: (flow: ClientFlow | ServerFlow) => boolean): void {
-    for (const [key, flow] of this.#clients) if (isGone(flow)) this.#clients.delete(key)
+    for (const [key, flow] of this.#clients) if (isGone(flow)) this.removeClient(key)
     for (const [key, flows] of this.#servers) {
       for (const flow of [...flows]) if (isGone(flow)) this.#forget(flows, flow)
       if (flows.length === 0) this.#servers.delete(key)
@@ -114,11 +120,6 @@ export class FlowTable {
     const flows = this.#servers.get(flow.key) ?? []
     this.#forget(flows, flow)
     if (flows.length === 0) this.#servers.delete(flow.key)
-  }
-
-  #evictClient(): void {
-    const eldest = this.#clients.keys().next()
-    if (!eldest.done) this.#clients.delete(eldest.value)
   }
 
   #evictServer(): void {

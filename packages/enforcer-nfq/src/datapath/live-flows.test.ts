@@ -19,3 +19,15 @@ it('the identity of an earlier connection of the tuple is not that of one which 
   live.add(byAddress)
   expect(live.find('server', 'key', 'acl')).toBe(byAddress)
 })
+
+it('of the PU that has most the eldest go, so that a change of policy finds what others have', () => {
+  const live = new LiveFlows()
+  for (let number = 0; number < 10; number++)
+    live.add({ ...byIdentity, contextID: 'quiet', key: `quiet ${number}` })
+  for (let number = 0; number < 132_000; number++) live.add({ ...byIdentity, key: `loud ${number}` })
+  expect(live.size).toBe(131_072)
+  expect(live.find('server', 'quiet 0', 'auth')).toBeDefined()
+  expect(live.find('server', 'loud 0', 'auth')).toBeUndefined()
+  live.removeWhere(({ contextID }) => contextID === 'web')
+  expect(live.size).toBe(10)
+})

@@ -1,4 +1,5 @@
 import type { FlowState, VerifiedRecord } from '@trireme/core'
+import { Shares } from './shares.js'
 
 /** What rules can ask of a peer. */
 export type PeerClaims = Pick<VerifiedRecord, 'issuer' | 'puID' | 'tags' | 'shortTags'>
@@ -18,9 +19,10 @@ export interface LiveFlow {
 
 const MAX_LIVE_FLOWS = 131_072
 
-/** The live flows of one network namespace, by role and key; beyond the bound the eldest go. */
+/** The live flows of one network namespace, by role and key; beyond the bound the eldest go, of the PU that has most. */
 export class LiveFlows {
   readonly #flows = new Map<string, LiveFlow>()
+  readonly #flowsOfPU = new Shares<LiveFlow>(({ contextID }) => contextID)
   readonly #onAdd: (flow: LiveFlow) => void
 
   constructor(onAdd: (flow: LiveFlow) => void = () => {}) {
@@ -39,10 +41,11 @@ export class LiveFlows {
 
   /** Adds what was kept elsewhere. */
   restore(flow: LiveFlow): void {
-    const place = placeOf(flow.role, flow.key)
-    this.#flows.delete(place)
-    if (this.#flows.size >= MAX_LIVE_FLOWS) this.#evict()
-    this.#flows.set(place, flow)
+    this.#remove(flow)
+    const eldest = this.#flows.size >= MAX_LIVE_FLOWS ? this.#flowsOfPU.eldestOfFullest() : undefined
+    if (eldest) this.#remove(eldest)
+    this.#flows.set(placeOf(flow), flow)
+    this.#flowsOfPU.add(flow)
   }
 
   /**
@@ -50,7 +53,7 @@ export class LiveFlows {
    * one that addresses let through: the kernel may have let that in without a word.
    */
   find(role: LiveFlow['role'], key: string, state: FlowState): LiveFlow | undefined {
-    const flow = this.#flows.get(placeOf(role, key))
+    const flow = this.#flows.get(placeOf({ role, key }))
     return state === 'acl' && flow?.peer ? undefined : flow
   }
 
@@ -59,15 +62,19 @@ export class LiveFlows {
   }
 
   removeWhere(isGone: (flow: LiveFlow) => boolean): void {
-    for (const [place, flow] of this.#flows) if (isGone(flow)) this.#flows.delete(place)
+    for (const flow of this.#flows.values()) if (isGone(flow)) this.#remove(flow)
   }
 
-  #evict(): void {
-    const eldest = this.#flows.keys().next()
-    if (!eldest.done) this.#flows.delete(eldest.value)
+  /** What is known of its tuple and role. */
+  #remove(flow: Pick<LiveFlow, 'role' | 'key'>): void {
+    const place = placeOf(flow)
+    const known = this.#flows.get(place)
+    if (!known) return
+    this.#flows.delete(place)
+    this.#flowsOfPU.remove(known)
   }
 }
 
-function placeOf(role: LiveFlow['role'], key: string): string {
+function placeOf({ role, key }: Pick<LiveFlow, 'role' | 'key'>): string {
   return role[0] + key
 }
