@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import process from 'node:process'
+import { testPolicy, testRuntime } from '@trireme/core/testing'
 import {
   type LinuxCgroupMonitor,
   linuxCgroupMonitor,
@@ -11,8 +12,10 @@ import {
 } from '@trireme/monitor-linux-cgroup'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../harness/eventually.js'
+import { removeCgroup } from '../harness/remove-cgroup.js'
 import { Teardown } from '../harness/teardown.js'
 import { uniqueName } from '../harness/unique-name.js'
+import { cgroup2Folder } from '../processes/cgroup2-folder.js'
 import { cgroupsIn, HIERARCHIES } from './hierarchies.js'
 import { RecordingHandler } from './recording-handler.js'
 import { WaitingProcess } from './waiting-process.js'
@@ -228,6 +231,43 @@ describe.each(HIERARCHIES)('with $name', hierarchy => {
     await newMonitor().uninstall()
     expect(await child.cgroups()).toBe(before)
     expect(existsSync(join(cgroupRoot, `trireme-${name}`))).toBe(false)
+  })
+
+  it('lets a user have so many PUs at a time, and none of a process in another monitor’s', async () => {
+    const folder = join(await cgroup2Folder(), uniqueName('container'))
+    await mkdir(folder)
+    teardown.add(() => removeCgroup(folder))
+    const path = basename(folder)
+    const runtime = { ...testRuntime(), isolation: { by: 'cgroup-path', path } as const }
+    await monitor.stop()
+    const limited = linuxCgroupMonitor({ stateDir, name, cgroupRoot, pollMs: 100, maxPUsPerUser: 1 })({
+      handler,
+      puInfos: () => [{ contextID: 'container', runtime, policy: testPolicy() }],
+    })
+    teardown.own(limited)
+    await limited.start()
+    const [captive, first, second] = [waiting('cat'), waiting('cat'), waiting('cat')]
+    await writeFile(join(folder, 'cgroup.procs'), String(captive.pid))
+    const start = (pid: number, uid: number) => {
+      const event = {
+        event: 'start',
+        type: 'linux-process',
+        pid,
+        tags: TAGS,
+        ports: [],
+        options: {},
+      } as const
+      return limited.handleRequest({ ...event, discoverPorts: false }, { uid })
+    }
+    await expect(start(captive.pid, 1000)).rejects.toThrow('belongs to PU container, which user 1000 did not')
+    const { contextID } = await start(first.pid, 1000)
+    await expect(start(second.pid, 1000)).rejects.toThrow('user 1000 has 1 PUs')
+    await start(second.pid, 0)
+    await limited.handleRequest(
+      { event: 'destroy', type: 'linux-process', contextID, tags: [], ports: [], options: {} },
+      { uid: 1000 },
+    )
+    await start(first.pid, 1000)
   })
 
   it('keeps 40 short-lived PUs apart, 20 at a time', async () => {

@@ -68,7 +68,7 @@ networks: [10.0.0.0/8, "FD00::/8"]
 excludedNetworks: [192.0.2.0/24]
 failsafePorts: [{ direction: in, port: 22, peers: [192.0.2.0/24] }]
 adopt: reset
-monitors: { linux: {} }
+monitors: { linux: { maxPUsPerUser: 20 } }
 policy: /etc/policy.yaml
 users: [alice, 1001]
 `
@@ -87,7 +87,7 @@ users: [alice, 1001]
       excludedNetworks: ['192.0.2.0/24'],
       adopt: 'reset',
       failsafePorts: [{ direction: 'in', protocol: 'tcp', port: 22, peers: ['192.0.2.0/24'] }],
-      monitors: { linux: {} },
+      monitors: { linux: { maxPUsPerUser: 20 } },
       policy: '/etc/policy.yaml',
     })
   })
@@ -240,7 +240,12 @@ monitors:
     [
       'an option of the monitor',
       withLine('monitors: { linux: { x: 1 } }'),
-      'config.yaml:4: monitors.linux.x: unknown key, expected cgroupRoot',
+      'config.yaml:4: monitors.linux.x: unknown key, expected one of cgroupRoot, maxPUsPerUser',
+    ],
+    [
+      'no PU for a user',
+      withLine('monitors: { linux: { maxPUsPerUser: 0 } }'),
+      'config.yaml:4: monitors.linux.maxPUsPerUser: "0", expected a number from 1 to 9999',
     ],
     ['a key twice', withLine('serverID: host-b'), 'config.yaml:4: serverID: the key is there twice'],
     ['unknown tokens', withLine('tokens: cbor'), 'config.yaml:4: tokens: "cbor", expected binary or jwt'],

@@ -48,7 +48,13 @@ export interface Config {
 
 /** Which PUs there are: at least one kind. */
 export interface MonitorsConfig {
-  readonly linux?: { readonly cgroupRoot?: string | undefined } | undefined
+  readonly linux?:
+    | {
+        readonly cgroupRoot?: string | undefined
+        /** PUs that each of `users` may have at a time. */
+        readonly maxPUsPerUser?: number | undefined
+      }
+    | undefined
   /** Login sessions; they need `linux`, which is there wherever they are. */
   readonly sessions?: { readonly match: 'auto' | 'cgroup' | 'owner' } | undefined
   readonly docker?: DockerConfig | undefined
@@ -126,8 +132,12 @@ function configSchema(folder: string): z.ZodType<Config> {
 
 function monitorsSchema(path: z.ZodType<string, string>): z.ZodType<MonitorsConfig> {
   const match = z.enum(['auto', 'cgroup', 'owner'], { error: 'auto, cgroup or owner' })
+  const maxPUs = z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/, { error: 'a number from 1 to 9999' })
+    .transform(Number)
   return strictMap({
-    linux: strictMap({ cgroupRoot: path.optional() }).optional(),
+    linux: strictMap({ cgroupRoot: path.optional(), maxPUsPerUser: maxPUs.optional() }).optional(),
     sessions: strictMap({ match: match.default('auto') }).optional(),
     docker: dockerSchema(path).optional(),
   })

@@ -128,6 +128,7 @@ async function monitorsOf({ monitors, stateDir }: Config, problems: Problems): P
         stateDir,
         onProblem: problem => problems.add(problem),
         ...(linux.cgroupRoot && { cgroupRoot: linux.cgroupRoot }),
+        ...(linux.maxPUsPerUser && { maxPUsPerUser: linux.maxPUsPerUser }),
       },
     }),
     ...(docker && {

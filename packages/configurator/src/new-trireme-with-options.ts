@@ -117,7 +117,7 @@ async function dockerMaker(docker: DockerPresetOptions, { collector, aliases = [
 }
 
 async function linuxMaker(linux: LinuxPresetOptions, { serverID }: PresetOptions) {
-  const { stateDir, cgroupRoot, onProblem } = linux
+  const { stateDir, cgroupRoot, maxPUsPerUser, onProblem } = linux
   const { linuxCgroupMonitor } = await loadPlugin(
     '@trireme/monitor-linux-cgroup',
     () => import('@trireme/monitor-linux-cgroup'),
@@ -126,7 +126,9 @@ async function linuxMaker(linux: LinuxPresetOptions, { serverID }: PresetOptions
     stateDir,
     name: serverID,
     ...(cgroupRoot && { cgroupRoot }),
+    ...(maxPUsPerUser && { maxPUsPerUser }),
     ...(onProblem && { onProblem }),
   })
-  return (handler: ProcessingUnitsHandler): LinuxCgroupMonitor => make({ handler })
+  return (trireme: Trireme): LinuxCgroupMonitor =>
+    make({ handler: trireme, puInfos: () => trireme.puInfos() })
 }

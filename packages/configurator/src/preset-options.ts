@@ -65,6 +65,8 @@ export interface LinuxPresetOptions {
   readonly stateDir: string
   /** A folder in a mounted cgroup2 or net_cls hierarchy. Default: what is mounted, v2 first, else a private mount. */
   readonly cgroupRoot?: string
+  /** PUs that each user beside root may have at a time. Default 256. */
+  readonly maxPUsPerUser?: number
   /** Hears what concerns one PU and fails no call. */
   readonly onProblem?: (problem: MonitorProblem) => void
 }

@@ -1,4 +1,4 @@
-import type { Monitor, ProcessingUnitsHandler, PURequestProcessor, PURuntime } from '@trireme/core'
+import type { Monitor, ProcessingUnitsHandler, PUInfo, PURequestProcessor, PURuntime } from '@trireme/core'
 import type { ProcessExtractor } from './process-extractor.js'
 import type { RunRequest } from './run-request.js'
 
@@ -28,6 +28,8 @@ export interface LinuxCgroupMonitorOptions {
   readonly pollMs?: number
   /** Milliseconds between two looks at what PUs listen on. Default 500. */
   readonly portPollMs?: number
+  /** PUs that each user beside root may have over a control socket at a time. Default 256. */
+  readonly maxPUsPerUser?: number
   /** Default `factExtractor()`. */
   readonly extractor?: ProcessExtractor
 }
@@ -35,6 +37,8 @@ export interface LinuxCgroupMonitorOptions {
 /** What the monitor calls. */
 export interface LinuxCgroupMonitorComponents {
   readonly handler: ProcessingUnitsHandler
+  /** All PUs of the host: users get no process out of one that another monitor made. Default: this monitor's alone are known. */
+  readonly puInfos?: () => readonly PUInfo[]
 }
 
 /** A PU that runs. */
