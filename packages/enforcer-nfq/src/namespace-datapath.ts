@@ -114,6 +114,7 @@ export class NamespaceDatapath {
       addresses: new LocalAddresses(now, { aliases }),
       resets: new ResetLimits(),
       sources: new Sources(),
+      answerers: new Sources(),
       out: new Uint8Array(MAX_PACKET_BYTES),
     }
     for (const flow of options.liveFlows ?? []) this.#path.live.restore(flow)

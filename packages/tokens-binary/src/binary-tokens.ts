@@ -38,6 +38,7 @@ export interface BinaryTokenEngine extends TokenEngine {
    */
   issue(claims: RecordClaims): Uint8Array
   verify(record: Uint8Array): VerifiedRecord | DropReason
+  issuerOf(record: Uint8Array): string | undefined
 }
 
 class Engine implements BinaryTokenEngine {
@@ -67,5 +68,9 @@ class Engine implements BinaryTokenEngine {
     if (!isSigned(decoded, verifier)) return 'token'
     const verified = { ...claims, keyID, signerNotAfter: verifier.notAfter }
     return shortTags ? { ...verified, shortTags } : verified
+  }
+
+  issuerOf(record: Uint8Array): string | undefined {
+    return decodeRecord(record)?.claims.issuer
   }
 }

@@ -27,6 +27,7 @@ export interface JWTTokenEngine extends TokenEngine {
    */
   issue(claims: RecordClaims): Promise<Uint8Array>
   verify(record: Uint8Array): Promise<VerifiedRecord | DropReason>
+  issuerOf(record: Uint8Array): string | undefined
 }
 
 /** Makes the token engine `jwt`: identities as JSON Web Tokens (RFC 7519) that any JWT debugger shows. */
@@ -61,5 +62,9 @@ class Engine implements JWTTokenEngine {
     if (typeof verifier === 'string') return verifier
     if (!(await isSigned(decoded, verifier))) return 'token'
     return { ...claims, keyID: header.keyID, signerNotAfter: verifier.notAfter }
+  }
+
+  issuerOf(record: Uint8Array): string | undefined {
+    return decodeJWT(record)?.claims.issuer
   }
 }

@@ -56,12 +56,13 @@ export class RecordVerifierCache {
   }
 
   /**
-   * At once for a record that is remembered or whose engine answers at once; else a promise. `mayAsk` is asked before an engine is:
-   * where it says no, the answer is `overload`, and nothing is remembered.
+   * At once for a record that is remembered or whose engine answers at once; else a promise. `mayAsk` is asked before an engine is,
+   * with the issuer that the record names, if the engine can tell: where it says no, the answer is `overload`, and nothing is
+   * remembered.
    */
   verify(
     record: Uint8Array,
-    mayAsk: () => boolean = () => true,
+    mayAsk: (claimedIssuer: string | undefined) => boolean = () => true,
   ): PeerRecord | DropReason | Promise<PeerRecord | DropReason> {
     const hash = sha256(record)
     const key = hash.toString('latin1')
@@ -71,7 +72,8 @@ export class RecordVerifierCache {
     if (refused) return refused
     const pending = this.#pending.get(key)
     if (pending) return pending
-    return mayAsk() ? this.#verifyCold(record, hash, key) : 'overload'
+    const mayVerify = mayAsk(this.#engine.issuerOf?.(record))
+    return mayVerify ? this.#verifyCold(record, hash, key) : 'overload'
   }
 
   /**

@@ -31,7 +31,10 @@ export interface Path {
   readonly addresses: LocalAddresses
   readonly reporter: Reporter
   readonly resets: ResetLimits
+  /** Who connects to the PUs. */
   readonly sources: Sources
+  /** Whom the PUs connect to: a flood of SYNs takes nothing from those. */
+  readonly answerers: Sources
   /** Has connections of other epochs decided again, shortly. */
   readonly settleSoon: () => void
   /** Milliseconds since 1970. */

@@ -14,6 +14,7 @@ import { decideTransmitter } from './decisions.js'
 import type { Answer, ClientFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import { isSuccessor } from './sequence.js'
+import { sourceOf } from './sources.js'
 import { afterRefusal, plain, receivePlainSynAck, refuseSynAck } from './unidentified.js'
 import { accept, drop, hold, setState, type Verdict } from './verdict.js'
 
@@ -63,13 +64,17 @@ function judgeAnswer(path: Path, flow: ClientFlow, { packet }: Arrival): JudgedA
   if (!handshake) return drop('mode')
   const synAck = parseSynAck(flow.suite, overlay)
   if (typeof synAck === 'string') return drop(synAck)
-  const peer = handshake.verifier.verify(synAck.record)
+  const source = sourceOf(packet.flowKey())
+  const mayAsk = (issuer: string | undefined) =>
+    !handshake.verifiesSignatures || path.answerers.mayVerify({ source, issuer }, path.now())
+  const peer = handshake.verifier.verify(synAck.record, mayAsk)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return drop(peer)
   const keys = handshake.keysAsClient(flow.own, peer)
   if (!keys) return drop('token')
   const h2 = transcriptHash(flow.h1, synAck.signed)
   if (!macEquals(serverMAC(keys, h2), synAck.mac)) return drop('mac')
+  path.answerers.complete(source, path.now())
   const mac = new Uint8Array(synAck.mac)
   return { peer, answer: { isn: packet.sequence, overlay: new Uint8Array(overlay), h2, mac, keys } }
 }

@@ -30,7 +30,9 @@ export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict
   const isStray = path.bind !== 'off' && isMisdirected(path, pu, packet, syn)
   if (isStray && path.bind === 'strict') return badSyn(path, pu, packet, 'misdirected')
   const key = packet.flowKey()
-  const mayAsk = () => !handshake.verifiesSignatures || path.sources.mayVerify(sourceOf(key), path.now())
+  const source = sourceOf(key)
+  const mayAsk = (issuer: string | undefined) =>
+    !handshake.verifiesSignatures || path.sources.mayVerify({ source, issuer }, path.now())
   const peer = verifier.verify(syn.record, mayAsk)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return badSyn(path, pu, packet, peer)

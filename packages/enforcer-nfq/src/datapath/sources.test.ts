@@ -9,20 +9,43 @@ function count(times: number, attempt: (index: number) => boolean): number {
 }
 
 describe('signatures', () => {
+  const mayVerify = (sources: Sources, source: string, nowMs: number) =>
+    sources.mayVerify({ source, issuer: undefined }, nowMs)
+
   it('are checked 200 times a second for strangers, 25 of them for one', () => {
     const sources = new Sources()
-    expect(count(100, () => sources.mayVerify('one', 0))).toBe(25)
-    expect(count(1000, index => sources.mayVerify(`source ${index}`, 0))).toBe(175)
-    expect(count(1000, index => sources.mayVerify(`later ${index}`, 1000))).toBe(200)
+    expect(count(100, () => mayVerify(sources, 'one', 0))).toBe(25)
+    expect(count(1000, index => mayVerify(sources, `source ${index}`, 0))).toBe(175)
+    expect(count(1000, index => mayVerify(sources, `later ${index}`, 1000))).toBe(200)
+  })
+
+  it('of strangers who name one issuer are checked 50 times a second, so that others find room', () => {
+    const sources = new Sources()
+    const of = (issuer: string) => (index: number) =>
+      sources.mayVerify({ source: `${issuer} ${index}`, issuer }, 0)
+    expect(count(1000, of('host-a'))).toBe(50)
+    expect(count(1000, of('host-b'))).toBe(50)
+    // What a name has beyond a server ID's length is not looked at, and kept nowhere.
+    const longNames = (index: number) => of(`${'x'.repeat(64)}${index}`)(index)
+    expect(count(1000, longNames)).toBe(50)
+    for (let index = 0; index < 100; index++) sources.complete(`host-a ${index}`, 0)
+    expect(count(100, of('host-a'))).toBe(100)
   })
 
   it('of those who completed a handshake have a half of their own, for 10 minutes', () => {
     const sources = new Sources()
     for (let index = 0; index < 300; index++) sources.complete(`known ${index}`, 0)
-    expect(count(1000, index => sources.mayVerify(`source ${index}`, 1))).toBe(200)
-    expect(count(300, index => sources.mayVerify(`known ${index}`, 1))).toBe(200)
+    expect(count(1000, index => mayVerify(sources, `source ${index}`, 1))).toBe(200)
+    expect(count(300, index => mayVerify(sources, `known ${index}`, 1))).toBe(200)
     expect(sources.hasCompleted('known 1', 599_999)).toBe(true)
     expect(sources.hasCompleted('known 1', 600_000)).toBe(false)
+  })
+
+  it('are 100 a second for one who did: he takes nothing from the others', () => {
+    const sources = new Sources()
+    for (const source of ['one', 'other']) sources.complete(source, 0)
+    expect(count(1000, () => mayVerify(sources, 'one', 0))).toBe(100)
+    expect(count(50, () => mayVerify(sources, 'other', 0))).toBe(50)
   })
 })
 
