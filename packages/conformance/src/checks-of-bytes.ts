@@ -32,6 +32,16 @@ export const checksOfBytes: readonly Check<TokenEngineSubject>[] = [
   },
   { title: "refuses another encoding's bytes", run: subject => refusesAll(subject, () => FOREIGN) },
   {
+    title: 'tells the issuer that a record names, if it tells one, and nothing of other bytes',
+    async run({ engine, kind }) {
+      const made = await engine(kind.secrets())
+      if (!made.issuerOf) return
+      const claims = sampleClaims()
+      assert.equal(made.issuerOf(await made.issue(claims)), claims.issuer)
+      for (const { what, bytes } of FOREIGN) assert.equal(made.issuerOf(bytes), undefined, what)
+    },
+  },
+  {
     title: 'reads a record that lies inside a larger buffer',
     async run({ engine, kind }) {
       const claims = sampleClaims()

@@ -28,6 +28,7 @@ export const DEFECTS: readonly Defect[] = [
   ...inClaims(),
   ...TAG_DEFECTS,
   ...inBytes(),
+  ...inIssuers(),
   ...inReferences(),
   ...inSecrets(),
   ...inAlgorithms(),
@@ -41,6 +42,19 @@ function named(): Defect[] {
     { what: 'no code', title, setup: sealedTokens({ encodingCode: 0 }) },
     { what: 'no name', title, setup: sealedTokens({ encoding: '' }) },
     { what: 'a name with NUL', title, setup: sealedTokens({ encoding: 'a\0b' }) },
+  ]
+}
+
+function inIssuers(): Defect[] {
+  const title = 'tells the issuer that a record names, if it tells one, and nothing of other bytes'
+  const telling = (issuerOf: (record: Uint8Array) => string | undefined) => wrapped(() => ({ issuerOf }))
+  const reading = (record: Uint8Array) => {
+    if (record.length === 0) throw new RangeError('no bytes')
+    return 'host-a'
+  }
+  return [
+    { what: 'one issuer for all', title, setup: telling(() => 'nobody') },
+    { what: 'an issuer of nothing', title, setup: telling(reading) },
   ]
 }
 
