@@ -103,8 +103,8 @@ export interface NfqEnforcer extends Enforcer {
    */
   takesConnectionMarks(): boolean
   /**
-   * The same of the queue for packets of connections that have a state, which the PUs of this process's own network namespace share;
-   * undefined where there are none.
+   * What the kernel says of the queue for packets of connections that have a state, which the PUs of this process's own network
+   * namespace share; undefined where there are none.
    */
   sharedKernelQueue(): KernelQueue | undefined
 }
