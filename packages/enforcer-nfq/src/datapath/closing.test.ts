@@ -1,6 +1,15 @@
 /** Either end closes or aborts at any moment of the handshake: both sockets end as they do where nobody enforces. */
 import { describe, expect, it } from 'vitest'
-import { CLIENT, LOCAL_CLIENT, LOCAL_SERVER, oneHost, SERVER, twoHosts } from './simulation/scenarios.js'
+import { straight } from './simulation/attacks.js'
+import {
+  CLIENT,
+  kindOf,
+  LOCAL_CLIENT,
+  LOCAL_SERVER,
+  oneHost,
+  SERVER,
+  twoHosts,
+} from './simulation/scenarios.js'
 import type { SimulatedHost } from './simulation/simulated-host.js'
 import type { SimulatedNetwork } from './simulation/simulated-network.js'
 import type { SimulatedSocket } from './simulation/simulated-socket.js'
@@ -36,6 +45,22 @@ async function upTo(moment: number, place: string) {
 }
 
 describe.each(Object.keys(places))('%s', place => {
+  it.each(MOMENTS)(
+    'MAC_c is lost, and the client writes and ends after %i ms: the server has every byte',
+    async ms => {
+      const { network, server, socket } = await upTo(0, place)
+      let seen = 0
+      network.tamper = bytes => (kindOf(bytes) === 'ack' && seen++ === 0 ? [] : straight(bytes, 0))
+      network.run(ms)
+      socket.write('a word')
+      socket.end()
+      network.run(LONG_MS)
+      expect(seen).toBeGreaterThan(1)
+      expect(server.tcp.accepted[0]?.received.toString()).toBe('a word')
+      expect(server.tcp.accepted[0]?.isEnded).toBe(true)
+    },
+  )
+
   it.each(MOMENTS)(
     'the client ends its stream after %i ms: the server hears the end, and answers',
     async ms => {
