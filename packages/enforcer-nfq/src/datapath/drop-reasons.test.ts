@@ -103,14 +103,32 @@ it.each(Object.entries(SCENES))('%s is counted where it happens', async (reason,
   expect(counters).toHaveProperty([`drop.${reason}`])
 })
 
+it.each(['format', 'version', 'mode', 'encoding', 'misdirected'] as const)(
+  '%s is found before a record is verified',
+  async reason => {
+    expect((await SCENES[reason]()).verifications).toBe(0)
+  },
+)
+
+it('a record that was refused is not verified again, whoever sends it', async () => {
+  const { network, server } = await connect({ serverHost: { psk: 9 } })
+  for (let port = 1; port <= 100; port++)
+    network.inject(readdressed(network.sent[0]!, { source: { ...CLIENT, port } }))
+  expect(server.handshake.verifier.coldVerifications).toBe(1)
+  expect(server.counters('web')['drop.token']).toBeGreaterThan(100)
+})
+
 interface Scene {
   readonly counters: Readonly<Record<string, number>>
+  /** Records that the host's engine was asked about. */
+  readonly verifications?: number
 }
 
 /** Of the PU alone: what is counted for the namespace does not count. */
 function at(pu: 'web' | 'frontend', { client, server }: TwoHosts): Scene {
   const host = pu === 'web' ? server : client
-  return { counters: host.datapath.pu(pu)!.counters.snapshot() }
+  const verifications = host.handshake.verifier.coldVerifications
+  return { counters: host.datapath.pu(pu)!.counters.snapshot(), verifications }
 }
 
 async function connect(
