@@ -24,6 +24,7 @@ const {
   hostNetwork = false,
   monitor: monitorOptions = {},
 } = options
+const isLocal = monitorOptions.enforcement === 'local'
 const say = value => process.stdout.write(`${JSON.stringify(value)}\n`)
 const context = { authorization: 'mutual', serverID }
 let document = parsePolicy(JSON.stringify(policy))
@@ -35,9 +36,10 @@ const onError = error => say({ problem: { kind: 'enforcer', error: String(error)
 // The engine's own address pools beside the default.
 const trireme4 = ['172.16.0.0/12', '192.168.0.0/16']
 const networks = { trireme: [...new Set([...DEFAULT_TRIREME_NETWORKS, ...trireme4])], excluded: [] }
+const onHost = hostNetwork || isLocal ? isolator('own') : undefined
 const isolators = {
-  container: isolator('per-pu'),
-  ...(hostNetwork && { 'linux-process': isolator('own') }),
+  container: isLocal ? onHost : isolator('per-pu'),
+  ...(hostNetwork && { 'linux-process': onHost }),
 }
 const resolver = { resolvePolicy: (_, runtime) => policyFor(document, runtime, context), handlePUEvent() {} }
 const trireme = newTrireme({ serverID, resolver, collector, isolators })
@@ -67,7 +69,11 @@ function isolator(namespaces) {
     ...{ serverID, tokenEngine, secrets, collector, networks },
   })
   const filterQueue = () => enforcer.filterQueue()
-  return { enforcer, supervisor: iptablesSupervisor({ namespaces })({ serverID, filterQueue, networks }) }
+  const extras = isLocal && { whileEmpty: 'absent', expectsInterfaces: true }
+  return {
+    enforcer,
+    supervisor: iptablesSupervisor({ namespaces, ...extras })({ serverID, filterQueue, networks }),
+  }
 }
 
 /** The folder's own descriptor is gone when it is looked at. */

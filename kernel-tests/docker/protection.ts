@@ -44,7 +44,7 @@ export interface ProtectionOptions {
   /** What of the monitor's options is plain data. */
   readonly monitor?: Pick<
     DockerMonitorOptions,
-    'engine' | 'tls' | 'gateSocket' | 'syncAtStart' | 'killContainerOnError'
+    'engine' | 'tls' | 'gateSocket' | 'syncAtStart' | 'killContainerOnError' | 'enforcement'
   >
   readonly serverID?: string
   /** Whether containers in the host's network are enforced. Default false. */

@@ -119,7 +119,8 @@ users: [alice, 1001]
 
   it('reads how containers are monitored, and counts their networks', async () => {
     const docker = {
-      ...{ syncAtStart: true, killContainerOnError: true, hostNetwork: true, extractor: 'labels' },
+      ...{ enforcement: 'remote', syncAtStart: true, killContainerOnError: true },
+      ...{ hostNetwork: true, extractor: 'labels' },
     }
     const usual = await configOf(`${MINIMAL}monitors: { docker: {} }\n`)
     expect(usual.monitors).toEqual({ docker })
@@ -130,6 +131,7 @@ monitors:
   docker:
     engine: tcp://127.0.0.1:2376
     tls: { ca: ca.pem, cert: cert.pem, key: /etc/key.pem }
+    enforcement: local
     syncAtStart: false
     killContainerOnError: false
     hostNetwork: false
@@ -142,7 +144,7 @@ monitors:
       docker: {
         engine: 'tcp://127.0.0.1:2376',
         tls: { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: '/etc/key.pem' },
-        ...{ syncAtStart: false, killContainerOnError: false, hostNetwork: false },
+        ...{ enforcement: 'local', syncAtStart: false, killContainerOnError: false, hostNetwork: false },
         gateSocket: '/run/gate.sock',
         extractor: { command: ['/bin/extract', '--pu'], timeoutMs: 1000 },
         procFolder: '/host/proc',
@@ -231,6 +233,11 @@ monitors:
       'an engine that is no address',
       withLine('monitors: { docker: { engine: /var/run/docker.sock } }'),
       'expected an address like unix:///var/run/docker.sock',
+    ],
+    [
+      'an unknown place of enforcement',
+      withLine('monitors: { docker: { enforcement: here } }'),
+      'monitors.docker.enforcement: "here", expected local or remote',
     ],
     [
       'an unknown extractor',

@@ -7,6 +7,8 @@ export interface DockerConfig {
   readonly engine?: string | undefined
   /** PEM files. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string } | undefined
+  /** Inside containers, or at the host's bridges. */
+  readonly enforcement: 'local' | 'remote'
   readonly syncAtStart: boolean
   readonly killContainerOnError: boolean
   /** Whether containers in the host's network are enforced. */
@@ -45,6 +47,7 @@ export function dockerSchema(path: z.ZodType<string>): z.ZodType<DockerConfig> {
       .regex(/^[a-z]+:\/\//, { error: 'an address like unix:///var/run/docker.sock' })
       .optional(),
     tls: strictMap({ ca: path, cert: path, key: path }).optional(),
+    enforcement: z.enum(['local', 'remote'], { error: 'local or remote' }).default('remote'),
     syncAtStart: onUnlessSaid,
     killContainerOnError: onUnlessSaid,
     hostNetwork: onUnlessSaid,

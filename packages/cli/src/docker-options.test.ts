@@ -7,7 +7,8 @@ import type { DockerConfig } from './docker-config.js'
 import { dockerOptions } from './docker-options.js'
 
 const config: DockerConfig = {
-  ...{ syncAtStart: true, killContainerOnError: false, hostNetwork: true, extractor: 'labels' },
+  ...{ enforcement: 'remote', syncAtStart: true, killContainerOnError: false },
+  ...{ hostNetwork: true, extractor: 'labels' },
 }
 const before = process.env['DOCKER_HOST']
 

@@ -32,11 +32,22 @@ describe('newPSKTriremeWithDockerMonitor', () => {
     expect(enforcers).toHaveLength(1)
   })
 
+  it('enforces containers with the host where that is where they are enforced', async () => {
+    const local = { ...options, enforcement: 'local' } as const
+    const { trireme, enforcers } = await newPSKTriremeWithDockerMonitor(local)
+    expect(enforcers).toHaveLength(1)
+    expect(trireme.supervisor('container')).toBe(trireme.supervisor('linux-process'))
+    const alone = await newPSKTriremeWithDockerMonitor({ ...local, hostNetwork: false })
+    expect(alone.enforcers).toHaveLength(1)
+    expect(alone.trireme.supervisor('linux-process')).toBeUndefined()
+  })
+
   it('refuses a short key, a bad network and a bad address', async () => {
     const refused = (bad: object) => newPSKTriremeWithDockerMonitor({ ...options, ...bad })
     await expect(refused({ key: Buffer.alloc(15) })).rejects.toMatchObject({ code: 'ERR_SECRET' })
     await expect(refused({ networks: ['10.0.0.0/33'] })).rejects.toThrow('10.0.0.0/33')
     await expect(refused({ engine: 'ssh://host' })).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    await expect(refused({ enforcement: 'there' })).rejects.toThrow('enforcement "there": expected local')
   })
 })
 

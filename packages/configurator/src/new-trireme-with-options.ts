@@ -30,7 +30,7 @@ export interface NewTriremeOptions<Monitors extends MonitorsOptions = MonitorsOp
 /** What all presets give. Nothing is started: `trireme.start()`, each monitor's `start()`, `trireme.reconcile()`. */
 export interface WiredTrireme {
   readonly trireme: Trireme
-  /** One for containers, one for what shares the host's network. */
+  /** One for containers, one for what shares the host's network; one for both where containers are enforced locally. */
   readonly enforcers: readonly NfqEnforcer[]
   /** Where certificates are handed out, with PKI. Throws `ERR_SECRET` once `updateSecrets` has replaced what it adds to. */
   readonly publicKeyAdder?: PublicKeyAdder
@@ -82,16 +82,22 @@ export async function newTriremeWithOptions<Monitors extends MonitorsOptions>(
 }
 
 function isolatorsFor({ docker, linux }: MonitorsOptions, newIsolator: NewIsolator) {
-  const containers = docker && newIsolator({ namespaces: 'per-pu', whileEmpty: 'absent' })
+  const isLocal = docker?.enforcement === 'local'
   const isHostEnforced = linux !== undefined || docker?.hostNetwork !== false
   const whileEmpty = linux === undefined ? 'absent' : 'installed'
-  const onHost = isHostEnforced ? newIsolator({ namespaces: 'own', whileEmpty }) : undefined
+  const ofHost = { namespaces: 'own', whileEmpty, expectsInterfaces: isLocal } as const
+  const onHost = isHostEnforced || isLocal ? newIsolator(ofHost) : undefined
+  // One namespace has one set of rules: those of containers at the host's bridges are among the host's own.
+  const containers = isLocal ? onHost : docker && newIsolator(IN_CONTAINERS)
   const isolators: Isolators = {
     ...(containers && { container: containers }),
-    ...(onHost && { 'linux-process': onHost, 'user-session': onHost }),
+    ...(onHost && isHostEnforced && { 'linux-process': onHost, 'user-session': onHost }),
   }
-  return { isolators, enforcers: [containers, onHost].flatMap(each => (each ? [each.enforcer] : [])) }
+  const distinct = new Set([containers, onHost])
+  return { isolators, enforcers: [...distinct].flatMap(each => (each ? [each.enforcer] : [])) }
 }
+
+const IN_CONTAINERS = { namespaces: 'per-pu', whileEmpty: 'absent', expectsInterfaces: false } as const
 
 /** Makes each monitor that was asked for, once there is a handler. Plugins that are missing are told of first. */
 async function monitorMakers({ docker, linux }: MonitorsOptions, options: PresetOptions) {

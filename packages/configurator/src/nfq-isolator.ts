@@ -18,6 +18,8 @@ export interface NfqIsolator extends Isolator {
 export interface IsolatorPlace {
   readonly namespaces: 'own' | 'per-pu'
   readonly whileEmpty: 'installed' | 'absent'
+  /** Whether containers are enforced at this host's bridges. */
+  readonly expectsInterfaces: boolean
 }
 
 /** Makes enforcers and supervisors of one node, all of the same secrets and networks. */
@@ -49,7 +51,7 @@ export async function nfqIsolators(
     () => import('@trireme/supervisor-iptables'),
   )
   const networks = networksOf(options, hasContainers)
-  return ({ namespaces, whileEmpty }) => {
+  return ({ namespaces, whileEmpty, expectsInterfaces }) => {
     const enforcer = nfqEnforcer({
       ...{ authorization, adopt, generation, namespaces, onPolicyChange, bind, aliases },
       ...(journal && { journal: journal(namespaces) }),
@@ -59,8 +61,7 @@ export async function nfqIsolators(
     })
     const filterQueue = () => enforcer.filterQueue()
     const supervisor = iptablesSupervisor({
-      namespaces,
-      whileEmpty,
+      ...{ namespaces, whileEmpty, expectsInterfaces },
       ...(onDisturbance && { onDisturbance }),
     })({ serverID, filterQueue, networks })
     return { enforcer, supervisor }

@@ -96,6 +96,7 @@ export {
   type FilterQueue,
   type FlowState,
   foreignMark,
+  HOSTS_OWN_MARK,
   KEY_COUNT,
   KEY_MASK,
   keyField,
@@ -154,7 +155,7 @@ export {
   type TagSelector,
 } from './policy.js'
 export { prefixWarnings } from './prefix-warnings.js'
-export type { Isolation, PortRange, PUEvent, PUKind, PURuntime } from './pu.js'
+export type { Isolation, PortRange, PUEvent, PUInterface, PUKind, PURuntime } from './pu.js'
 export type { PUCaller, PURequest, PURequestProcessor } from './pu-request.js'
 export { formatClause } from './rule-clause.js'
 export { type CarriedTags, compileRules, type NearestRule, type RuleMatch, type RuleSet } from './rule-set.js'

@@ -35,6 +35,7 @@ export const EPOCH_COUNT = 16
 export const KEY_COUNT = 32
 
 const REFUSE_CODE = 7
+const HOSTS_OWN_CODE = 6
 const STATE_CODES: Readonly<Record<FlowState, number>> = { none: 0, handshake: 1, sent: 2, auth: 4, acl: 5 }
 const STATES_BY_CODE: readonly (FlowState | undefined)[] = [
   'none',
@@ -89,6 +90,12 @@ export function setStateCommand(commands: MarkCommands, state: FlowState): numbe
 export function refuseCommand(commands: MarkCommands): number {
   return (keyField(commands) | (REFUSE_CODE << STATE_SHIFT)) >>> 0
 }
+
+/**
+ * The packet mark of what the host itself sends to a PU behind an interface, while rules look at it: no command, and no connection's
+ * state.
+ */
+export const HOSTS_OWN_MARK = HOSTS_OWN_CODE << STATE_SHIFT
 
 /** The packet mark's key field alone: what the rules look for. */
 export function keyField(commands: MarkCommands): number {

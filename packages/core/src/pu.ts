@@ -21,6 +21,20 @@ export type Isolation =
   | { readonly by: 'ports' }
   /** A network namespace that is the PU's alone. The path stays valid while the PU runs (`/proc/self/fd/N`). */
   | { readonly by: 'netns'; readonly path: string }
+  /**
+   * The PU alone is behind these interfaces, in a network namespace of its own: its packets are told apart where they enter and
+   * leave the host. `netns` is the path of that namespace, for a look at its sockets; it stays valid while the PU runs.
+   */
+  | { readonly by: 'interfaces'; readonly interfaces: readonly PUInterface[]; readonly netns: string }
+
+/** A port of one of the host's bridges, and what is behind it. */
+export interface PUInterface {
+  /** The bridge's port: the host's end of the pair. */
+  readonly name: string
+  readonly bridge: string
+  /** Of the PU: what arrives at the port from any other address is forged. */
+  readonly addresses: readonly string[]
+}
 
 /** What a monitor knows about a running PU. Plain data: copied, stored and sent as it is. */
 export interface PURuntime {

@@ -39,19 +39,27 @@ export class Adoption {
   }
 }
 
+/** Path of the network namespace in which the PU's sockets are, where that is not this process's own. */
+export function socketNamespaceOf(isolation: Isolation): string | undefined {
+  if (isolation.by === 'netns') return isolation.path
+  return isolation.by === 'interfaces' ? isolation.netns : undefined
+}
+
 /** Of the sockets of a network namespace those of the PU: made in its cgroup or by its user, or on one of its ports. */
 export function socketsOf(
   { isolation, ports }: PURuntime,
   sockets: readonly ConnectedSocket[],
 ): readonly ConnectedSocket[] {
-  if (isolation.by === 'netns') return sockets
+  if (isolation.by === 'netns' || isolation.by === 'interfaces') return sockets
   const isOwn = ownership(isolation)
   const isOnPort = ({ localPort }: ConnectedSocket) =>
     ports.some(({ first, last }) => first <= localPort && localPort <= last)
   return sockets.filter(socket => isOwn(socket) || isOnPort(socket))
 }
 
-function ownership(isolation: Exclude<Isolation, { by: 'netns' }>): (socket: ConnectedSocket) => boolean {
+function ownership(
+  isolation: Exclude<Isolation, { by: 'netns' | 'interfaces' }>,
+): (socket: ConnectedSocket) => boolean {
   switch (isolation.by) {
     case 'cgroup-path': {
       const ids = cgroupIDs(isolation.path)

@@ -40,6 +40,31 @@ export interface ConnectionsOptions {
   readonly netns?: string
 }
 
+/**
+ * The connections of one namespace, with the sockets of others beside its own: of PUs behind its interfaces. Closing it closes all.
+ */
+export function withSocketsOf(host: Connections, others: readonly Connections[]): Connections {
+  const all = [host, ...others]
+  const owners = new Map<ListedSocket, Connections>()
+  return {
+    list: () => host.list(),
+    sockets: () =>
+      all.flatMap(owner => {
+        const sockets = owner.sockets()
+        for (const socket of sockets) owners.set(socket, owner)
+        return sockets
+      }),
+    flip: (connections, bits) => host.flip(connections, bits),
+    forget: connections => host.forget(connections),
+    // Each is asked, also after one that cannot.
+    end: sockets =>
+      all.map(owner => owner.end(sockets.filter(each => owners.get(each) === owner))).every(Boolean),
+    close: () => {
+      for (const each of all) each.close()
+    },
+  }
+}
+
 /** Opens two netlink sockets in the namespace. Throws `KernelError`. */
 export function openConnections(options: ConnectionsOptions): Connections {
   return openKernelConnections(options)

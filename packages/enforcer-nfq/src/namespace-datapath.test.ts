@@ -3,6 +3,7 @@ import {
   HandshakeSet,
   PACKET_MARK_MASK,
   type PUPolicy,
+  parseAddress,
   pskSecrets,
   refuseCommand,
   setStateCommand,
@@ -10,11 +11,21 @@ import {
 import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { type Connections, type ConnectionsOptions, withSocketsOf } from './connections.js'
 import { PUContext } from './datapath/pu-context.js'
+import { PUTable } from './datapath/pu-table.js'
 import { Reporter } from './datapath/reporter.js'
 import { hmacTokenEngine } from './datapath/simulation/hmac-token-engine.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
-import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_REPEAT } from './queue.js'
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_LOCAL_IN,
+  NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
+  NF_INET_PRE_ROUTING,
+  NF_REPEAT,
+} from './queue.js'
 import { type InMemoryPacketQueue, openInMemoryPacketQueue } from './queue-in-memory.js'
 import { LINUX_SYN_OPTIONS, type TcpDescription, tcpPacket } from './testing/index.js'
 import { NO_CONNECTIONS } from './testing/no-connections.js'
@@ -138,6 +149,69 @@ describe('verdicts and marks', () => {
     expect(verdict.mark).toBe(refuseCommand(commands))
   })
 })
+
+describe('PUs behind interfaces', () => {
+  const addresses = ['192.0.2.1', '192.0.2.2']
+  beforeEach(() => {
+    for (const [i, address] of addresses.entries()) datapath.setPU(4097 + i, behind(`pu${i}`, address))
+  })
+
+  it('send through PREROUTING, and what they get is refused in FORWARD but lost in POSTROUTING', () => {
+    datapath.setPU(4097, context())
+    const sent = verdictOn({ queue: 4097, hook: NF_INET_PRE_ROUTING, bytes: syn() })
+    expect(sent.payload!.length).toBeGreaterThan(syn().length)
+    const FORWARD = 2
+    const common = { queue: 4098, bytes: syn(), mark: FOREIGN }
+    const refused = { verdict: NF_ACCEPT, mark: FOREIGN + refuseCommand(commands) }
+    expect(verdictOn({ ...common, hook: FORWARD })).toMatchObject(refused)
+    expect(verdictOn({ ...common, hook: NF_INET_POST_ROUTING }).verdict).toBe(NF_DROP)
+  })
+
+  it('share an entry with each other: nobody is released there', () => {
+    const mark = setStateCommand({ key: 0, epoch: 5 }, 'sent')
+    const segment = (destination: string) => syn({ flags: ['ACK'], options: [], destination })
+    const common = { queue: flowQueue, hook: NF_INET_PRE_ROUTING, mark }
+    expect(verdictOn({ ...common, bytes: segment('192.0.2.2') }).mark).toBe(refuseCommand(commands))
+    expect(verdictOn({ ...common, bytes: segment('192.0.2.3') }).mark).toBe(0)
+  })
+
+  it('are found by their addresses, whatever the port, and no other by its port there', () => {
+    const table = new PUTable()
+    const [behindOne, process] = [behind('one', '192.0.2.1'), context()]
+    table.set(1, process)
+    table.set(2, behindOne)
+    const [own, other] = ['192.0.2.1', '192.0.2.9'].map(parseAddress)
+    expect(table.byEnd(own!, 8080)).toBe(behindOne)
+    expect(table.byEnd(other!, 8080)).toBe(process)
+    expect(table.byEnd(other!, 80)).toBeUndefined()
+    table.remove(2, 'one')
+    expect(table.hasAddresses).toBe(false)
+  })
+
+  it('have their sockets asked for in their own namespaces, and end where they are', () => {
+    const ended: string[] = []
+    const open = ({ netns = 'host' }: ConnectionsOptions): Connections => {
+      const end: Connections['end'] = sockets => {
+        ended.push(...sockets.map(({ key }) => `${key} in ${netns}`))
+        return true
+      }
+      return { ...NO_CONNECTIONS, sockets: () => [{ key: netns }], end }
+    }
+    const all = withSocketsOf(open({}), [open({ netns: '/a' })])
+    expect(all.sockets()).toEqual([{ key: 'host' }, { key: '/a' }])
+    all.end(all.sockets().filter(({ key }) => key === '/a'))
+    expect(ended).toEqual(['/a in /a'])
+  })
+})
+
+function behind(contextID: string, address: string): PUContext {
+  const interfaces = [{ name: 'veth1', bridge: 'docker0', addresses: [address] }]
+  const runtime = testRuntime({
+    ports: [],
+    isolation: { by: 'interfaces', interfaces, netns: '/proc/1/fd/9' },
+  })
+  return new PUContext({ contextID, runtime, policy: testPolicy() })
+}
 
 it('flaw 13: a reset that is queued all the same passes, in every state of a client and of a server', () => {
   const mark = setStateCommand({ key: 0, epoch: 5 }, 'handshake')

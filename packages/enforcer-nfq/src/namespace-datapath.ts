@@ -12,7 +12,7 @@ import {
   stateOfMark,
 } from '@trireme/core'
 import type { Adoption } from './adoption.js'
-import { type Connections, type ConnectionsOptions, openConnections } from './connections.js'
+import { type Connections, type ConnectionsOptions, openConnections, withSocketsOf } from './connections.js'
 import type { Arrival } from './datapath/arrival.js'
 import { Counters } from './datapath/counters.js'
 import { decide } from './datapath/datapath.js'
@@ -40,6 +40,8 @@ import {
   NF_ACCEPT,
   NF_DROP,
   NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
+  NF_INET_PRE_ROUTING,
   NF_REPEAT,
   openPacketQueue,
   type PacketQueue,
@@ -121,9 +123,10 @@ export class NamespaceDatapath {
     this.#refusals = new Refusals(this.#path)
     this.#processing = options.processor && new PacketProcessing(options.processor, onError)
     const openConnectionsOf = options.openConnections ?? openConnections
-    const settlement = new Settlement(this.#path, () =>
-      openConnectionsOf(netns === undefined ? {} : { netns }),
-    )
+    const settlement = new Settlement(this.#path, () => {
+      const host = openConnectionsOf(netns === undefined ? {} : { netns })
+      return this.#withPUSockets(host, openConnectionsOf)
+    })
     this.#epochs = new Epochs({ first: options.filterQueue.commands.epoch, settlement, onError, now })
     this.#held = new HeldPackets({
       maxPackets: MAX_HELD_PACKETS,
@@ -214,6 +217,21 @@ export class NamespaceDatapath {
     else if (!this.#held.hold(queued, verdict.until)) this.#apply(queued, drop('overload'), pu)
   }
 
+  /** A PU whose namespace is gone has no sockets any more. */
+  #withPUSockets(host: Connections, open: (options: ConnectionsOptions) => Connections): Connections {
+    const opened: Connections[] = []
+    for (const { pu } of this.#path.pus.all()) {
+      const { isolation } = pu.runtime
+      if (isolation.by !== 'interfaces') continue
+      try {
+        opened.push(open({ netns: isolation.netns }))
+      } catch (error) {
+        this.#options.onError(error)
+      }
+    }
+    return opened.length === 0 ? host : withSocketsOf(host, opened)
+  }
+
   /** What the kernel decided alone says so; what says nothing is a reset. */
   #noteLogged({ data, offset, length, hook, prefix }: LoggedPacket): void {
     if (prefix === '') {
@@ -257,6 +275,7 @@ export class NamespaceDatapath {
       packet,
       side: sideOf(queued),
       isLoopback: queued.isLoopback,
+      sharesEntry: queued.isLoopback || this.#hasBothEnds(packet),
       pu,
       state: stateOfMark(queued.mark),
       isCurrentEpoch: epochOfMark(queued.mark) === this.epoch,
@@ -266,6 +285,13 @@ export class NamespaceDatapath {
     const verdict = this.#decideArrival(arrival, this.#adoptions.get(queued.queue))
     if (verdict.action === 'hold' || !this.#processing) return verdict
     return this.#processing.after(this.#path, arrival, verdict)
+  }
+
+  /** Whether both ends are this host's, or PUs behind its interfaces: without such PUs only the loopback joins two ends. */
+  #hasBothEnds({ source, destination }: TcpPacket): boolean {
+    const { pus, addresses } = this.#path
+    const isHere = (address: Uint8Array) => pus.byAddress(address) !== undefined || addresses.has(address)
+    return pus.hasAddresses && isHere(source) && isHere(destination)
   }
 
   #decideArrival(arrival: Arrival, adoption: Adoption | undefined): Verdict {
@@ -285,6 +311,9 @@ export class NamespaceDatapath {
       this.#pass(queued, NF_ACCEPT, mark, verdict.length)
     else if (verdict.action === 'set') {
       this.#pass(queued, NF_REPEAT, (mark | setStateCommand(commands, verdict.state)) >>> 0, verdict.length)
+    } else if (verdict.action === 'refuse' && queued.hook === NF_INET_POST_ROUTING) {
+      // REJECT is not for POSTROUTING, and what is accepted there leaves.
+      this.#queue.verdict(queued.queue, queued.id, NF_DROP)
     } else if (verdict.action === 'refuse') {
       this.#pass(queued, NF_ACCEPT, (mark | refuseCommand(commands)) >>> 0, verdict.length)
     } else this.#queue.verdict(queued.queue, queued.id, NF_DROP)
@@ -306,6 +335,7 @@ export class NamespaceDatapath {
 
 type Queued = Pick<QueuedPacket, 'queue' | 'data' | 'offset' | 'length' | 'hook' | 'mark' | 'isLoopback'>
 
+/** A packet that enters the host's PREROUTING comes from a PU behind an interface. */
 function sideOf({ hook }: Pick<QueuedPacket, 'hook'>): 'app' | 'net' {
-  return hook === NF_INET_LOCAL_OUT ? 'app' : 'net'
+  return hook === NF_INET_LOCAL_OUT || hook === NF_INET_PRE_ROUTING ? 'app' : 'net'
 }

@@ -14,7 +14,7 @@ import {
   type SecretSuite,
   TriremeError,
 } from '@trireme/core'
-import { Adoption, socketsOf } from './adoption.js'
+import { Adoption, socketNamespaceOf, socketsOf } from './adoption.js'
 import { Counters } from './datapath/counters.js'
 import { PUContext } from './datapath/pu-context.js'
 import { Reporter } from './datapath/reporter.js'
@@ -167,8 +167,7 @@ class Enforcing implements NfqEnforcer {
   /** Connections that begin between this and the rules belong to no flow that these know. */
   #snapshot({ runtime }: PUInfo): Adoption {
     const { readSockets = readConnectedSockets } = this.#options
-    const netns = runtime.isolation.by === 'netns' ? runtime.isolation.path : undefined
-    return new Adoption(socketsOf(runtime, readSockets(netns)))
+    return new Adoption(socketsOf(runtime, readSockets(socketNamespaceOf(runtime.isolation))))
   }
 
   async unenforce(contextID: string): Promise<void> {

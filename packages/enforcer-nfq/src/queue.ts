@@ -1,6 +1,14 @@
 import { openKernelQueue } from './netlink/kernel-queue.js'
 
-export { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_REPEAT } from './netlink/nfqueue.js'
+export {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_LOCAL_IN,
+  NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
+  NF_INET_PRE_ROUTING,
+  NF_REPEAT,
+} from './netlink/nfqueue.js'
 
 /** A packet that waits for its verdict. One object is reused for all of them: it holds only during `onPacket`. */
 export interface QueuedPacket {

@@ -25,6 +25,8 @@ export interface RunningContainer {
   readonly pid: number
   /** Whether it has only just begun; false where it ran before we looked. */
   readonly isNew: boolean
+  /** Whether it waits to begin, and has run nothing of its own yet. Default false. */
+  readonly isHeldBack?: boolean
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type Isolation, type ProcessingUnitsHandler, type PURuntime, runAll } from '@trireme/core'
 import type { ContainerInspection } from './container-inspection.js'
+import type { ReadInterfaces } from './container-interfaces.js'
 import { type ContainerPlace, locateContainer, type RunningContainer } from './container-place.js'
 import type { Processes, ProcessIdentity } from './container-process.js'
 import type { ContainerExtractor, ContainerPU, RefusedLabel } from './container-pu.js'
@@ -14,6 +15,8 @@ export interface UnitSurroundings {
   readonly hostAddresses: () => readonly string[]
   /** Lets nothing into or out of a network namespace any more. */
   readonly cutOff: (namespacePath: string) => Promise<void>
+  /** Given where containers are enforced at their interfaces and not inside. */
+  readonly readInterfaces: ReadInterfaces | undefined
   readonly onRefusedLabel: (contextID: string, refused: RefusedLabel) => void
 }
 
@@ -137,10 +140,13 @@ export class ContainerUnit {
     const place = await refusing(false, () => locateContainer(running, this.#surroundings.processes))
     this.#isNew = running.isNew
     if (place.kind === 'joined') this.#joined = place
-    else await this.#enforce(running.container, place, cutOffOnFailure)
+    else await this.#enforce(running, place, cutOffOnFailure)
   }
 
-  /** Tells the handler where the container's facts have changed. What was in force stays so if it rejects. */
+  /**
+   * Tells the handler where the container's facts have changed. What was in force stays so if it rejects.
+   * @throws RefusedContainer where the container has an interface now at which nobody sees it.
+   */
   async refresh(container: ContainerInspection): Promise<void> {
     const enforced = this.#enforced
     if (enforced === undefined) return
@@ -151,7 +157,8 @@ export class ContainerUnit {
     }
     const pu = await this.extract(container)
     if (pu === undefined) return
-    const runtime = this.#runtimeOf(container, place, pu)
+    const isolation = await refusing(false, () => this.#isolationOf({ container }, place))
+    const runtime = this.#runtimeOf(container, { ...place, isolation }, pu)
     if (JSON.stringify(runtime) === JSON.stringify(enforced.runtime)) return
     this.#surroundings.handler.setPURuntime(this.contextID, runtime)
     // Facts for the resolver alone are no reason to enforce anew.
@@ -193,10 +200,11 @@ export class ContainerUnit {
   }
 
   async #enforce(
-    container: ContainerInspection,
+    running: RunningContainer,
     place: Exclude<ContainerPlace, { kind: 'joined' }>,
     cutOffOnFailure: boolean,
   ): Promise<void> {
+    const { container } = running
     const { handler } = this.#surroundings
     const namespace = place.kind === 'container' ? place.namespace : undefined
     let isRecorded = false
@@ -204,7 +212,8 @@ export class ContainerUnit {
     try {
       const pu = await this.extract(container)
       if (pu === undefined) return await namespace?.close()
-      runtime = this.#runtimeOf(container, place, pu)
+      const isolation = await this.#isolationOf(running, place)
+      runtime = this.#runtimeOf(container, { ...place, isolation }, pu)
       handler.setPURuntime(this.contextID, runtime)
       isRecorded = true
       await handler.handlePUEvent(this.contextID, 'start')
@@ -234,6 +243,17 @@ export class ContainerUnit {
     const cause =
       failures.length === 1 ? error : new AggregateError(failures, failures.map(String).join('; '))
     throw new RefusedContainer(cause, { isRecorded, isCutOff: this.#enforced !== undefined })
+  }
+
+  async #isolationOf(
+    { container, isHeldBack = false }: Pick<RunningContainer, 'container' | 'isHeldBack'>,
+    place: Exclude<ContainerPlace, { kind: 'joined' }>,
+  ): Promise<Isolation> {
+    const { readInterfaces } = this.#surroundings
+    if (place.kind !== 'container' || readInterfaces === undefined) return place.isolation
+    const { path } = place.namespace
+    const interfaces = await readInterfaces({ container, namespacePath: path, isHeldBack })
+    return { by: 'interfaces', interfaces, netns: path }
   }
 
   #runtimeOf(

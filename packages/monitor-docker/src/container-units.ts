@@ -163,11 +163,11 @@ export class ContainerUnits {
     }
   }
 
-  /** What was in force still is; but one that was cut off may have got an interface that is not. */
+  /** What was in force still is; but one that was cut off, or seen at its interfaces alone, may have got one where it is not. */
   async #notRefreshed(containerID: string, error: unknown): Promise<void> {
     const unit = this.of(containerID)
     this.#options.onProblem({ kind: 'not-refreshed', contextID: unit.contextID, error })
-    if (unit.isCutOff) await this.#kill(containerID)
+    if (unit.isCutOff || error instanceof RefusedContainer) await this.#kill(containerID)
   }
 
   async #kill(containerID: string): Promise<void> {

@@ -9,6 +9,7 @@ import {
 import type { ContainerEvent } from './container-event.js'
 import { readContainerFiles } from './container-files.js'
 import type { ContainerInspection } from './container-inspection.js'
+import type { ReadInterfaces } from './container-interfaces.js'
 import type { Processes } from './container-process.js'
 import type { ContainerExtractor } from './container-pu.js'
 import { ContainerUnits } from './container-units.js'
@@ -30,6 +31,7 @@ export interface WatchSettings {
   readonly processes: Processes
   readonly hostAddresses: () => readonly string[]
   readonly cutOff: (namespacePath: string) => Promise<void>
+  readonly readInterfaces: ReadInterfaces | undefined
   readonly onProblem: (problem: DockerMonitorProblem) => void
   readonly clock: Clock
 }
@@ -293,7 +295,7 @@ export class ContainerWatch {
       throw error
     }
     this.#ignored.delete(id)
-    await this.#units.admit({ container, pid, isNew: true })
+    await this.#units.admit({ container, pid, isNew: true, isHeldBack: true })
     this.#admitted.add(id)
     this.#checkLater()
   }

@@ -11,6 +11,7 @@ import {
   systemClock,
   TriremeError,
 } from '@trireme/core'
+import { readInterfaces } from './container-interfaces.js'
 import { Processes } from './container-process.js'
 import type { ContainerExtractor } from './container-pu.js'
 import { ContainerWatch } from './container-watch.js'
@@ -28,6 +29,11 @@ export interface DockerMonitorOptions {
   readonly tls?: EngineTLS
   /** Makes identities. Default `labelExtractor()`. */
   readonly extractor?: ContainerExtractor
+  /**
+   * Where containers are enforced. `remote` (default): each inside its network namespace. `local`: at the bridges of the host, to which
+   * all their interfaces must belong.
+   */
+  readonly enforcement?: 'local' | 'remote'
   /** Whether containers that run already when the monitor starts are enforced. Default true. */
   readonly syncAtStart?: boolean
   /**
@@ -76,14 +82,21 @@ export interface DockerMonitor extends Monitor, AsyncDisposable {
 }
 
 /**
- * Containers as PUs, each in its own network namespace; those in the host's network by their control group; those in another
+ * Containers as PUs, each by its own network namespace or by its interfaces; those in the host's network by their control group; those in another
  * container's network are part of that container's PU.
- * @throws TriremeError `ERR_CONFIG` for an address that is none.
+ * @throws TriremeError `ERR_CONFIG` for an address that is none, and for an enforcement that is none.
  */
 export function dockerMonitor(
   options: DockerMonitorOptions = {},
 ): Factory<DockerMonitorComponents, DockerMonitor> {
   parseEngineAddress(options.engine ?? DEFAULT_ENGINE, options.tls !== undefined)
+  const { enforcement = 'remote' } = options
+  if (enforcement !== 'local' && enforcement !== 'remote') {
+    throw new TriremeError(
+      'ERR_CONFIG',
+      `enforcement ${JSON.stringify(enforcement)}: expected local or remote`,
+    )
+  }
   return components => new StartableMonitor(options, components)
 }
 
@@ -146,6 +159,7 @@ function settingsOf(options: DockerMonitorOptions) {
     ...options,
     onProblem,
     gateSocket: options.gateSocket,
+    readInterfaces: options.enforcement === 'local' ? readInterfaces : undefined,
     processes: new Processes(options.procFolder ?? '/proc'),
     hostAddresses: () => [...hostAddresses(), ...hostAliases],
   }

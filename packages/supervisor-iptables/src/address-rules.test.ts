@@ -113,6 +113,7 @@ describe.each(FAMILIES)('rules over addresses in the kernel, %s', family => {
       filterQueue: FILTER_QUEUE,
       pus: [{ pu: testPU('web', policy), enforcement: { queueNumber: 4097, epoch: 2 } }],
       inherited: [],
+      inheritedLinks: [],
     }
     const layout = layoutOf(input, family)
     return {

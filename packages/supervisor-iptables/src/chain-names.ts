@@ -28,6 +28,19 @@ export interface ChainNames {
   readonly acl: string
   /** mangle: marks the packet for `reject`. */
   readonly refuse: string
+  /** mangle: packets that leave a PU behind an interface. */
+  readonly from: string
+  /** mangle: packets that are about to enter a PU behind an interface. */
+  readonly to: string
+  /** mangle: the packets that leave this host. */
+  readonly hostTo: string
+  /** mangle: those that it sends itself. */
+  readonly hostsOwn: string
+  /** mangle: as `flowIn` and `flowOut`, of PUs behind interfaces. */
+  readonly flowTo: string
+  readonly flowFrom: string
+  /** mangle: as `acl`, of PUs behind interfaces. */
+  readonly aclTCP: string
   /** raw: exists for a moment, to ask the kernel about one match. */
   readonly probe: string
 }
@@ -51,6 +64,10 @@ export interface PUChainNames {
   readonly midStream: string
   /** Hands the packet to the PU's queue. */
   readonly trap: string
+  /** Of a PU behind interfaces: what leaves it, what is about to enter it, and what is at its interfaces and not its own. */
+  readonly from: string
+  readonly to: string
+  readonly stray: string
 }
 
 export function chainNames(serverID: string): ChainNames {
@@ -70,6 +87,13 @@ export function chainNames(serverID: string): ChainNames {
     authorize: `${prefix}AUTH`,
     acl: `${prefix}ACL`,
     refuse: `${prefix}REFUSE`,
+    from: `${prefix}FROM`,
+    to: `${prefix}TO`,
+    hostTo: `${prefix}HOST-TO`,
+    hostsOwn: `${prefix}HOSTS-OWN`,
+    flowTo: `${prefix}FLOW-TO`,
+    flowFrom: `${prefix}FLOW-FROM`,
+    aclTCP: `${prefix}ACL-TCP`,
     probe: `${prefix}PROBE`,
   }
 }
@@ -99,6 +123,9 @@ export function puChainNames(names: ChainNames, hash: string): PUChainNames {
     denyOut: `${prefix}OD-${hash}`,
     midStream: `${prefix}M-${hash}`,
     trap: `${prefix}Q-${hash}`,
+    from: `${prefix}F-${hash}`,
+    to: `${prefix}T-${hash}`,
+    stray: `${prefix}X-${hash}`,
   }
 }
 

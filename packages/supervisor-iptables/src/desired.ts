@@ -1,6 +1,7 @@
 import { EPOCH_COUNT, type Networks, type PortRange, type PUInfo, TriremeError } from '@trireme/core'
 import { puHash } from './chain-names.js'
 import { parseCIDR } from './cidr.js'
+import type { Link } from './links.js'
 import type { InheritedMatch } from './rules.js'
 import type { SupervisedPU } from './supervised-pu.js'
 
@@ -14,6 +15,7 @@ export interface Desired {
   /** By context ID. */
   readonly pus: ReadonlyMap<string, SupervisedPU>
   readonly inherited: readonly InheritedMatch[]
+  readonly inheritedLinks: readonly Link[]
 }
 
 export const NOTHING: Desired = {
@@ -22,6 +24,7 @@ export const NOTHING: Desired = {
   epoch: undefined,
   pus: new Map(),
   inherited: [],
+  inheritedLinks: [],
 }
 
 /**
@@ -35,7 +38,7 @@ export function withPU(desired: Desired, supervised: SupervisedPU): Desired {
   }
   const pus = new Map(desired.pus).set(pu.contextID, supervised)
   const epoch = laterEpoch(desired.epoch, supervised.enforcement.epoch)
-  return { ...desired, epoch, pus, inherited: withoutInherited(desired, pu.contextID) }
+  return { ...desired, epoch, pus, ...withoutInherited(desired, pu.contextID) }
 }
 
 /** Changes of two PUs may come in another order than the enforcer made them. */
@@ -47,11 +50,14 @@ function laterEpoch(known: number | undefined, given: number): number {
 
 /** The same object where there was nothing of the PU. */
 export function withoutPU(desired: Desired, contextID: string): Desired {
-  const inherited = withoutInherited(desired, contextID)
-  if (!desired.pus.has(contextID) && inherited.length === desired.inherited.length) return desired
+  const left = withoutInherited(desired, contextID)
+  const isInherited =
+    left.inherited.length < desired.inherited.length ||
+    left.inheritedLinks.length < desired.inheritedLinks.length
+  if (!desired.pus.has(contextID) && !isInherited) return desired
   const pus = new Map(desired.pus)
   pus.delete(contextID)
-  return { ...desired, pus, inherited }
+  return { ...desired, pus, ...left }
 }
 
 /** The cgroup paths that the rules will name. */
@@ -87,7 +93,9 @@ export function checkNetworks(networks: Networks): void {
 }
 
 function checkPorts(pu: PUInfo, other: PUInfo): void {
-  if ([pu, other].some(({ runtime }) => runtime.isolation.by === 'netns')) return
+  const isApart = ({ runtime: { isolation } }: PUInfo) =>
+    isolation.by === 'netns' || isolation.by === 'interfaces'
+  if ([pu, other].some(isApart)) return
   const taken = pu.runtime.ports.find(range => other.runtime.ports.some(its => overlap(range, its)))
   if (!taken) return
   throw new TriremeError(
@@ -96,9 +104,12 @@ function checkPorts(pu: PUInfo, other: PUInfo): void {
   )
 }
 
-function withoutInherited({ inherited }: Desired, contextID: string): readonly InheritedMatch[] {
+function withoutInherited({ inherited, inheritedLinks }: Desired, contextID: string) {
   const hash = puHash(contextID)
-  return inherited.filter(each => each.hash !== hash)
+  return {
+    inherited: inherited.filter(each => each.hash !== hash),
+    inheritedLinks: inheritedLinks.filter(each => each.hash !== hash),
+  }
 }
 
 function overlap(a: PortRange, b: PortRange): boolean {

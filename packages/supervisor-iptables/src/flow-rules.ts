@@ -3,6 +3,7 @@ import {
   connectionMark,
   DECIDED_BIT,
   type FilterQueue,
+  HOSTS_OWN_MARK,
   KEY_MASK,
   keyField,
   PACKET_MARK_MASK,
@@ -31,7 +32,7 @@ export const PLAIN_RESET: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST RST ${HA
 /** The first packet of a connection. */
 export const OPENING_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN`
 
-const HAS_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN SYN`
+export const HAS_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN SYN`
 
 /** Neither AUTH nor ACL. */
 const UNDECIDED: Rule = rule`-m connmark --mark ${masked(0, DECIDED_BIT)}`
@@ -63,6 +64,7 @@ export function isCommand({ commands }: FilterQueue): Rule {
 export function sharedChains(
   names: ChainNames,
   filterQueue: FilterQueue,
+  hasLinks: boolean,
 ): ReadonlyMap<string, readonly Rule[]> {
   return new Map([
     [names.set, commandRules()],
@@ -71,12 +73,13 @@ export function sharedChains(
     [
       names.refuse,
       [
+        ...(hasLinks ? [rule`${IS_HOSTS_OWN} -j DROP`] : []),
         rule`-j MARK --set-xmark ${masked(refuseCommand(filterQueue.commands), PACKET_MARK_MASK)}`,
         // To the next table at once: a later rule of others might replace the mark.
         rule`-j ACCEPT`,
       ],
     ],
-    [names.flowIn, flowRules(names, filterQueue, 'in')],
+    [names.flowIn, flowRules(names, filterQueue, hasLinks ? 'in-beside-links' : 'in')],
     [names.flowOut, flowRules(names, filterQueue, 'out')],
   ])
 }
@@ -87,18 +90,36 @@ export function clearRules(): readonly Rule[] {
 }
 
 /** Answers what was refused: a reset for TCP, for UDP what a closed port says. */
-export function rejectRules({ commands }: FilterQueue, family: Family): readonly Rule[] {
-  const refused = masked(refuseCommand(commands), PACKET_MARK_MASK)
+export function rejectRules(filterQueue: FilterQueue, family: Family): readonly Rule[] {
+  const refused = isRefused(filterQueue)
   const closed = family === 'IPv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'
   return [
-    rule`-p tcp -m mark --mark ${refused} -j REJECT --reject-with tcp-reset`,
-    rule`-p udp -m mark --mark ${refused} -j REJECT --reject-with ${closed}`,
+    rule`-p tcp ${refused} -j REJECT --reject-with tcp-reset`,
+    rule`-p udp ${refused} -j REJECT --reject-with ${closed}`,
   ]
 }
 
 /** What was refused and is still under way, whatever its protocol. */
-export function dropRules({ commands }: FilterQueue): readonly Rule[] {
-  return [rule`-m mark --mark ${masked(refuseCommand(commands), PACKET_MARK_MASK)} -j DROP`]
+export function dropRules(filterQueue: FilterQueue): readonly Rule[] {
+  return [rule`${isRefused(filterQueue)} -j DROP`]
+}
+
+/** A packet that is to be answered as refused. */
+export function isRefused({ commands }: FilterQueue): Rule {
+  return rule`-m mark --mark ${masked(refuseCommand(commands), PACKET_MARK_MASK)}`
+}
+
+/** On this host's own packets in POSTROUTING, where nothing can be answered, the private field holds this while rules look at them. */
+const HOSTS_OWN = masked(HOSTS_OWN_MARK, PACKET_MARK_MASK)
+const IS_HOSTS_OWN: Rule = rule`-m mark --mark ${HOSTS_OWN}`
+
+/** Has `chain` look at a packet of this host's own. A command on it stays what it is. */
+export function askOnHostsOwn(chain: string): readonly Rule[] {
+  return [
+    rule`-m mark --mark ${masked(0, KEY_MASK)} -j MARK --set-xmark ${HOSTS_OWN}`,
+    rule`-j ${chain}`,
+    rule`${IS_HOSTS_OWN} ${CLEAR_MARK}`,
+  ]
 }
 
 const CLEAR_MARK = rule`-j MARK --set-xmark ${masked(0, PACKET_MARK_MASK)}`
@@ -117,17 +138,26 @@ function aclRules(filterQueue: FilterQueue): readonly Rule[] {
   return [rule`! -p tcp -o lo -j RETURN`, setState('acl', filterQueue)]
 }
 
+/** Where a flow's packet is seen: at the sockets of this host, or on its way to or from a PU behind an interface. */
+type FlowPlace = Direction | 'in-beside-links' | 'to' | 'from'
+
 /** TCP with a state. The rows are disjoint but for the last, so the one that established flows meet comes first. */
-function flowRules(names: ChainNames, filterQueue: FilterQueue, direction: Direction): readonly Rule[] {
+export function flowRules(names: ChainNames, filterQueue: FilterQueue, place: FlowPlace): readonly Rule[] {
   const { epoch } = filterQueue.commands
   const decided = masked(DECIDED_BIT | connectionMark('none', epoch), DECIDED_BIT | EPOCH_MASK)
   return [
     rule`-p tcp -m connmark --mark ${decided} -m tcp ! --tcp-flags SYN SYN ${HAS_NO_OVERLAY_OPTION} -j RETURN`,
-    ...(direction === 'in' ? incomingRules(names, filterQueue) : outgoingRules(names, filterQueue)),
+    ...(place === 'out' || place === 'from'
+      ? outgoingRules(names, filterQueue, place)
+      : incomingRules(names, filterQueue, place)),
   ]
 }
 
-function incomingRules(names: ChainNames, filterQueue: FilterQueue): readonly Rule[] {
+function incomingRules(
+  names: ChainNames,
+  filterQueue: FilterQueue,
+  place: 'in' | 'in-beside-links' | 'to',
+): readonly Rule[] {
   const sent = masked(connectionMark('sent', filterQueue.commands.epoch), CONNECTION_MARK_MASK)
   const released = rule`-m conntrack --ctdir REPLY -p tcp -m tcp --tcp-flags SYN,RST NONE ${HAS_NO_OVERLAY_OPTION}`
   return [
@@ -136,10 +166,22 @@ function incomingRules(names: ChainNames, filterQueue: FilterQueue): readonly Ru
     rule`${UNDECIDED} ${PLAIN_RESET} -j RETURN`,
     // Where both ends share the entry the client's release is not the server's authorization.
     rule`! -i lo -m connmark --mark ${sent} ${released} -g ${names.authorize}`,
-    rule`${OPENING_SYN} -j ${names.synIn}`,
-    // A PU's permitted SYN reaches a local receiver that is no PU.
-    rule`-i lo ${isACLFlow(filterQueue)} ${OPENING_SYN} -j RETURN`,
+    ...(place === 'to' ? [] : openingRules(names, filterQueue, place)),
     ...queueTo(filterQueue.flowQueue),
+  ]
+}
+
+/** By its SYN a flow finds its PU. A PU's permitted SYN reaches a local receiver that is no PU. */
+function openingRules(
+  names: ChainNames,
+  filterQueue: FilterQueue,
+  place: 'in' | 'in-beside-links',
+): readonly Rule[] {
+  const permitted = rule`${isACLFlow(filterQueue)} ${OPENING_SYN} -j RETURN`
+  return [
+    rule`${OPENING_SYN} -j ${names.synIn}`,
+    rule`-i lo ${permitted}`,
+    ...(place === 'in' ? [] : [rule`-m physdev --physdev-is-in -m conntrack --ctdir ORIGINAL ${permitted}`]),
   ]
 }
 
@@ -149,14 +191,13 @@ function incomingRules(names: ChainNames, filterQueue: FilterQueue): readonly Ru
  * The queue still sees what it was, and gives it back to the answer that is sent again. An answer within a flow that a rule over
  * addresses let in keeps its state: that one holds for the tuple, whatever the socket.
  */
-function outgoingRules(names: ChainNames, filterQueue: FilterQueue): readonly Rule[] {
+function outgoingRules(names: ChainNames, filterQueue: FilterQueue, place: 'out' | 'from'): readonly Rule[] {
   const [showState, queue] = queueTo(filterQueue.flowQueue)
   const demote = setState('handshake', filterQueue)
   const acl = masked(connectionMark('acl', 0), STATE_MASK)
   return [
     rule`${UNDECIDED} ${PLAIN_RESET} -j RETURN`,
-    rule`${OPENING_SYN} ${demote}`,
-    rule`${OPENING_SYN} -j ${names.synOut}`,
+    ...(place === 'out' ? [rule`${OPENING_SYN} ${demote}`, rule`${OPENING_SYN} -j ${names.synOut}`] : []),
     showState,
     rule`${HAS_SYN} -m connmark ! --mark ${acl} ${demote}`,
     rule`${HAS_SYN} -m conntrack --ctdir ORIGINAL ${demote}`,

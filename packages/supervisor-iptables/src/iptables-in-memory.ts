@@ -40,6 +40,29 @@ export class IptablesInMemory implements Iptables {
   /** Networks by the names of sets. */
   readonly sets = new Map<string, Set<string>>()
 
+  /** Every input given to `restoreFrames`, in order. */
+  readonly frameInputs: string[] = []
+  #frames = ''
+
+  async saveFrames(): Promise<string> {
+    return this.#frames
+  }
+
+  async restoreFrames(input: string): Promise<void> {
+    this.frameInputs.push(input)
+    const lines = input.split('\n').filter(line => !/^-[DX]|^[*]|^COMMIT|^$/.test(line))
+    const gone = [...input.matchAll(/^-X (\S+)$/gm)].map(([, chain]) => chain)
+    const kept = lines.filter(line => !gone.some(chain => line.startsWith(`:${chain} `)))
+    this.#frames = kept.map(line => line.replace(/^-I (\S+) 1/, '-A $1')).join('\n')
+  }
+
+  /** Whether bridged packets pass the rules. */
+  isSeeingBridges = true
+
+  async seesBridges(): Promise<boolean> {
+    return this.isSeeingBridges
+  }
+
   async listSets(): Promise<ReadonlyMap<string, number>> {
     const rules = FAMILIES.flatMap(family => [...this.#tables[family].values()])
       .flatMap(table => [...table.rules.values()])

@@ -15,14 +15,16 @@ import { type ChainNames, chainNames } from './chain-names.js'
 import { ChangeQueue } from './change-queue.js'
 import { changedPaths, checkNetworks, type Desired, NOTHING, pathsOf, withoutPU, withPU } from './desired.js'
 import { FAMILIES } from './family.js'
+import { FrameGuard, portsOf } from './frame-guard.js'
 import type { Generation } from './generation.js'
 import { type Backend, type Iptables, iptables } from './iptables.js'
 import type { Layout } from './layout.js'
+import { linksIn } from './link-rules.js'
 import { type NamespaceSupervisor, NamespacesSupervisor } from './namespaces-supervisor.js'
 import { RuleKeeper, refusalIn } from './rule-keeper.js'
 import type { InheritedMatch } from './rules.js'
 import { RulesWatch } from './rules-watch.js'
-import { inheritedMatches } from './saved-rules.js'
+import { inheritedLinks, inheritedMatches } from './saved-rules.js'
 import { checkSupervisedPU } from './supervised-pu.js'
 
 export interface IptablesSupervisorOptions {
@@ -37,6 +39,8 @@ export interface IptablesSupervisorOptions {
    * default), or none. With `per-pu` never any.
    */
   readonly whileEmpty?: 'installed' | 'absent'
+  /** Whether PUs behind interfaces are expected: `start` then rejects where rules do not see what bridges carry. Default false. */
+  readonly expectsInterfaces?: boolean
   /**
    * Whether a cgroup v2 path, relative to the mount, still exists. Spares a failed attempt where a PU's cgroup has vanished.
    * Default: ask the kernel.
@@ -118,6 +122,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
   readonly #filterQueue: () => FilterQueue
   readonly #changes: ChangeQueue<Desired>
   readonly #sets: AddressSetKeeper
+  readonly #frames: FrameGuard
   #networks: Networks
   #isStarted = false
   readonly #rules: RuleKeeper
@@ -131,6 +136,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
     this.#networks = components.networks
     this.#rules = new RuleKeeper(programs, this.#names)
     this.#sets = new AddressSetKeeper(programs, this.#names.prefix)
+    this.#frames = new FrameGuard(programs, this.#names.prefix)
     this.#changes = new ChangeQueue(NOTHING, (next, previous) =>
       this.#hasRules(next) ? this.#install(next, previous) : this.#removeRules(next),
     )
@@ -138,15 +144,19 @@ class IptablesSupervisor implements NamespaceSupervisor {
     this.#watch = new RulesWatch({ everyMs, look: () => this.#look() })
   }
 
-  /** @throws KernelError naming the family's program where one of the families cannot be enforced. */
+  /**
+   * @throws KernelError naming the family's program where one of the families cannot be enforced; TriremeError
+   * `ERR_MISSING_CAPABILITY` where PUs are expected behind bridges that no rule sees into.
+   */
   async start(): Promise<void> {
+    if (this.#options.expectsInterfaces) await checkBridges(this.#iptables)
     await this.#begin(desired => desired)
   }
 
   async startWith(pu: PUInfo, enforcement: Enforcement): Promise<void> {
     const supervised = { pu, enforcement }
     checkSupervisedPU(supervised)
-    this.#checkNamespace(pu)
+    await this.#checkPlace(pu)
     await this.#begin(desired => withPU(desired, supervised))
   }
 
@@ -159,7 +169,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
   async supervise(pu: PUInfo, enforcement: Enforcement): Promise<void> {
     const supervised = { pu, enforcement }
     checkSupervisedPU(supervised)
-    this.#checkNamespace(pu)
+    await this.#checkPlace(pu)
     await this.#change(desired => withPU(desired, supervised))
   }
 
@@ -175,7 +185,9 @@ class IptablesSupervisor implements NamespaceSupervisor {
   }
 
   async reconcile(): Promise<void> {
-    await this.#change(desired => (desired.inherited.length === 0 ? desired : { ...desired, inherited: [] }))
+    await this.#change(desired =>
+      hasInherited(desired) ? { ...desired, inherited: [], inheritedLinks: [] } : desired,
+    )
   }
 
   /** Also without a `start`: what is ours is found by the names of its chains. Ends supervision. */
@@ -194,9 +206,9 @@ class IptablesSupervisor implements NamespaceSupervisor {
     })
   }
 
-  #hasRules({ isInstalled, pus, inherited }: Desired): boolean {
-    const isEmpty = pus.size === 0 && inherited.length === 0
-    return isInstalled && !(isEmpty && this.#options.whileEmpty === 'absent')
+  #hasRules(desired: Desired): boolean {
+    const isEmpty = desired.pus.size === 0 && !hasInherited(desired)
+    return desired.isInstalled && !(isEmpty && this.#options.whileEmpty === 'absent')
   }
 
   /** Takes over what an earlier process left, together with the change. */
@@ -207,9 +219,17 @@ class IptablesSupervisor implements NamespaceSupervisor {
       const found = await this.#rules.read()
       if (FAMILIES.some(family => usesSets(found[family]))) this.#sets.expectOthers()
       const inherited = inheritedIn(found, this.#names)
+      if (usesLinks(found, this.#names)) this.#frames.expectOthers()
+      const left = FAMILIES.flatMap(family => inheritedLinks(found[family], this.#names, family))
       await this.#changes.submit(() => {
         this.#rules.startFrom(found)
-        return change({ ...NOTHING, isInstalled: true, networks: this.#networks, inherited })
+        return change({
+          ...NOTHING,
+          isInstalled: true,
+          networks: this.#networks,
+          inherited,
+          inheritedLinks: left,
+        })
       })
       if (this.#options.checkMs !== 0) this.#watch.start()
     } catch (error) {
@@ -269,9 +289,12 @@ class IptablesSupervisor implements NamespaceSupervisor {
   }
 
   async #removeRules({ isInstalled }: Desired): Promise<void> {
+    const there = isInstalled ? undefined : await this.#rules.read()
     await this.#rules.removeAll()
     if (isInstalled) await this.#sets.retain(NO_SETS)
     else await this.#sets.removeAll()
+    if (!isInstalled && usesLinks(there, this.#names)) this.#frames.expectOthers()
+    await this.#frames.retain(new Set())
   }
 
   async #switchTo(desired: Desired, vanishedPaths: ReadonlySet<string>): Promise<void> {
@@ -285,18 +308,42 @@ class IptablesSupervisor implements NamespaceSupervisor {
       vanishedPaths,
     }
     const sets = { IPv4: addressSetsOf(input, 'IPv4'), IPv6: addressSetsOf(input, 'IPv6') }
+    const ports = portsOf(FAMILIES.flatMap(family => linksIn(input, family)))
     await this.#sets.provide(sets)
+    await this.#frames.provide(ports)
     await this.#rules.make(input)
     await this.#sets.retain(sets)
+    await this.#frames.retain(ports)
   }
 
-  #checkNamespace({ contextID, runtime: { isolation } }: PUInfo): void {
+  async #checkPlace({ contextID, runtime: { isolation } }: PUInfo): Promise<void> {
+    if (isolation.by === 'interfaces') await checkBridges(this.#iptables)
     if (isolation.by !== 'netns' || isolation.path === this.#options.netns) return
     throw new TypeError(
       `PU ${contextID}: isolation.path: ${isolation.path} is not the supervisor's network namespace ` +
         `(${this.#options.netns ?? 'the process’s own'})`,
     )
   }
+}
+
+/** Without this, what passes between two containers of one bridge would be seen by nobody. */
+async function checkBridges(programs: Iptables): Promise<void> {
+  for (const family of FAMILIES) {
+    if (await programs.seesBridges(family)) continue
+    const setting = `net.bridge.bridge-nf-call-${family === 'IPv4' ? 'iptables' : 'ip6tables'}`
+    throw new TriremeError(
+      'ERR_MISSING_CAPABILITY',
+      `${setting} is not 1: rules do not see what bridges carry; modprobe br_netfilter && sysctl -w ${setting}=1`,
+    )
+  }
+}
+
+function hasInherited({ inherited, inheritedLinks }: Desired): boolean {
+  return inherited.length > 0 || inheritedLinks.length > 0
+}
+
+function usesLinks(generation: Generation | undefined, { from }: ChainNames): boolean {
+  return generation !== undefined && FAMILIES.some(family => generation[family].mangle.chains.has(from))
 }
 
 function usesSets({ mangle }: Layout): boolean {

@@ -14,6 +14,12 @@ export interface Iptables {
    * @throws KernelError with what the program said.
    */
   restore(family: Family, input: string): Promise<void>
+  /** The table `filter` of bridges in `ebtables-save` format, empty where nobody has used it. @throws KernelError. */
+  saveFrames(): Promise<string>
+  /** Applies the input of `ebtables-restore --noflush` as a whole or not at all. @throws KernelError. */
+  restoreFrames(input: string): Promise<void>
+  /** Whether packets that a bridge carries from one of its ports to another pass the rules of the family. */
+  seesBridges(family: Family): Promise<boolean>
   /** All sets of addresses (ipset), with the number of rules that use each. None where there is no ipset. */
   listSets(): Promise<ReadonlyMap<string, number>>
   /**
@@ -43,6 +49,18 @@ export function iptables({ backend, netns }: IptablesOptions): Iptables {
     save: family => run(programOf(family, backend, 'save'), []),
     async restore(family, input) {
       await run(programOf(family, backend, 'restore'), ['--noflush', '-w', String(LOCK_WAIT_SECONDS)], input)
+    },
+    async saveFrames() {
+      return (await run('ebtables-nft-save', [])).split('*filter\n')[1] ?? ''
+    },
+    async restoreFrames(input) {
+      await run('ebtables-nft-restore', ['--noflush'], input)
+    },
+    async seesBridges(family) {
+      const setting = `/proc/sys/net/bridge/bridge-nf-call-${family === 'IPv4' ? 'iptables' : 'ip6tables'}`
+      // Without br_netfilter there is no such file.
+      const value = await run('cat', [setting]).catch(() => '')
+      return value.trim() === '1'
     },
     async listSets() {
       return parseSets(await run('ipset', ['list', '-terse']).catch(nothingWithoutProgram))

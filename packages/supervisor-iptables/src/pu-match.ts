@@ -18,6 +18,8 @@ export type PUMatch =
  */
 export function matchesOf({ isolation, ports }: PURuntime, direction: Direction): readonly PUMatch[] {
   if (isolation.by === 'netns') return [{ by: 'everything' }]
+  // Its packets are told apart where they pass the host: see `linksOf`.
+  if (isolation.by === 'interfaces') return []
   return [...socketMatches(isolation, direction), ...ports.flatMap(portMatches)]
 }
 
@@ -70,7 +72,7 @@ export function portRangeToken({ first, last }: PortRange): string {
 
 /** By the PU's sockets. A socket's owner is known only of what leaves (xt_owner is for OUTPUT). */
 function socketMatches(
-  isolation: Exclude<Isolation, { by: 'netns' }>,
+  isolation: Exclude<Isolation, { by: 'netns' | 'interfaces' }>,
   direction: Direction,
 ): readonly PUMatch[] {
   switch (isolation.by) {

@@ -1,4 +1,4 @@
-import type { Enforcement, FilterQueue } from '@trireme/core'
+import type { Enforcement, FilterQueue, Isolation } from '@trireme/core'
 import { addressRules, answerRules, icmp, type PUContext, type PUSide } from './address-rules.js'
 import { networkMatches } from './address-sets.js'
 import { puChainNames, puHash } from './chain-names.js'
@@ -24,8 +24,10 @@ import type { SupervisedPU } from './supervised-pu.js'
 const LINK_MESSAGES: readonly number[] = [130, 131, 132, 143, 133, 134, 135, 136]
 
 /** The chains of one PU. A packet that gets here belongs to the PU and to no flow with a state that is still good. */
-export function puChains(supervised: SupervisedPU, context: PUContext): ReadonlyMap<string, readonly Rule[]> {
+export function puChains(supervised: SupervisedPU, of: PUContext): ReadonlyMap<string, readonly Rule[]> {
   const { pu, enforcement } = supervised
+  const acl = pu.runtime.isolation.by === 'interfaces' ? of.names.aclTCP : of.names.acl
+  const context = { ...of, names: { ...of.names, acl } }
   const { queueNumber } = enforcement
   const chains = puChainNames(context.names, puHash(pu.contextID))
   const sides = DIRECTIONS.map((direction): PUSide => ({ policy: pu.policy, chains, direction, context }))
@@ -49,15 +51,20 @@ export function denyRules(family: Family): readonly Rule[] {
   return [...alwaysRules(family), rule`-j DROP`]
 }
 
+/** Lets the messages of the link pass. */
+export function linkMessageRules(family: Family): readonly Rule[] {
+  const types = family === 'IPv6' ? LINK_MESSAGES : []
+  return types.map(type => rule`-p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j RETURN`)
+}
+
 function synChain({ chains, direction }: PUSide): string {
   return direction === 'in' ? chains.synIn : chains.synOut
 }
 
 /** Conntrack does not track messages of the link, so they go before the look at conntrack's state. */
 function alwaysRules(family: Family, logInvalid: readonly Rule[] = []): readonly Rule[] {
-  const ofTheLink = family === 'IPv6' ? LINK_MESSAGES : []
   return [
-    ...ofTheLink.map(type => rule`-p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j RETURN`),
+    ...linkMessageRules(family),
     ...logInvalid,
     rule`-m conntrack --ctstate INVALID -j DROP`,
     rule`-p ${icmp(family)} -m conntrack --ctstate RELATED -j RETURN`,
@@ -72,7 +79,7 @@ function mainRules(side: PUSide, { pu, enforcement: { queueNumber } }: Supervise
     ...alwaysRules(context.family, [rule`-m conntrack --ctstate INVALID ${invalid}`]),
     rule`${OPENING_SYN} -g ${synChain(side)}`,
     rule`-p tcp -g ${chains.midStream}`,
-    ...loopbackRules(direction, pu.runtime.isolation.by === 'netns'),
+    ...loopbackRules(direction, pu.runtime.isolation.by),
     rule`-m conntrack --ctdir REPLY -g ${direction === 'in' ? chains.answerIn : chains.answerOut}`,
     ...addressRules(side, 'other'),
   ]
@@ -82,9 +89,10 @@ function mainRules(side: PUSide, { pu, enforcement: { queueNumber } }: Supervise
  * On loopback the PU's own flows are not marked on their way out (see the ACL chain), so answers to them pass by their direction. Where
  * the loopback is the PU's own, what is on it was let out by the same PU's rules, or answers that.
  */
-function loopbackRules(direction: Direction, isOwn: boolean): readonly Rule[] {
+function loopbackRules(direction: Direction, by: Isolation['by']): readonly Rule[] {
+  if (by === 'interfaces') return []
   const answer = rule`-m conntrack --ctdir REPLY -j RETURN`
-  if (!isOwn) return direction === 'in' ? [rule`-i lo ${answer}`] : []
+  if (by !== 'netns') return direction === 'in' ? [rule`-i lo ${answer}`] : []
   return direction === 'in' ? [rule`-i lo -j RETURN`] : [rule`-o lo ${answer}`]
 }
 

@@ -1,5 +1,4 @@
 import type { Jump, Layout, TableLayout, TableName } from './layout.js'
-import { targetOf } from './layout.js'
 
 /** Marks are cleared, and resets ready, before anything is trapped; what traps goes first when all is taken away. */
 const INSTALL_ORDER: readonly TableName[] = ['raw', 'security', 'filter', 'mangle']
@@ -12,14 +11,23 @@ const INSTALL_ORDER: readonly TableName[] = ['raw', 'security', 'filter', 'mangl
 export function renderTransition(current: Layout, target: Layout): string {
   const leaves = INSTALL_ORDER.every(table => target[table].chains.size === 0)
   const order = leaves ? [...INSTALL_ORDER].reverse() : INSTALL_ORDER
-  return order.map(table => renderTable(table, current[table], target[table])).join('')
+  return order
+    .map(table => renderTable(table, { current: current[table], target: target[table], policy: '- [0:0]' }))
+    .join('')
 }
 
-/** Declaring a chain makes it, or empties it: so removing one that is already gone is no error. */
-function renderTable(name: TableName, current: TableLayout, target: TableLayout): string {
+export interface TableTransition {
+  readonly current: TableLayout
+  readonly target: TableLayout
+  /** What the program takes for the policy of a chain that is not built in. */
+  readonly policy: string
+}
+
+/** One table of it. Declaring a chain makes it, or empties it: so removing one that is already gone is no error. */
+export function renderTable(name: TableName, { current, target, policy }: TableTransition): string {
   const gone = [...current.chains.keys()].filter(chain => !target.chains.has(chain))
   const lines = [
-    ...[...target.chains.keys(), ...gone].map(chain => `:${chain} - [0:0]`),
+    ...[...target.chains.keys(), ...gone].map(chain => `:${chain} ${policy}`),
     ...[...target.chains].flatMap(([chain, rules]) => rules.map(rule => `-A ${chain} ${rule.join(' ')}`)),
     ...staleJumps(current, target).map(({ from, rule }) => `-D ${from} ${rule.join(' ')}`),
     ...missingJumps(current, target).map(({ from, rule }) => `-I ${from} 1 ${rule.join(' ')}`),
@@ -35,7 +43,7 @@ function missingJumps(current: TableLayout, target: TableLayout): readonly Jump[
 
 function staleJumps(current: TableLayout, target: TableLayout): readonly Jump[] {
   return current.jumps.filter(
-    ({ rule, isBehindOthers }) => isBehindOthers || !target.chains.has(targetOf(rule) ?? ''),
+    jump => jump.isBehindOthers || !target.jumps.some(wanted => isSameJump(jump, wanted)),
   )
 }
 

@@ -15,6 +15,7 @@ const input: RuleInput = {
   filterQueue: FILTER_QUEUE,
   pus: [supervised('web', {}, { ports: [range(8080)] })],
   inherited: [],
+  inheritedLinks: [],
 }
 
 describe('the rules', () => {

@@ -3,6 +3,7 @@ import { ofFamily } from './address-groups.js'
 import { networkMatches } from './address-sets.js'
 import { type ChainNames, puChainNames, puHash } from './chain-names.js'
 import { DIRECTIONS, type Direction } from './direction.js'
+import { failsafeRules } from './failsafe-rules.js'
 import type { Family } from './family.js'
 import {
   clearRules,
@@ -10,10 +11,13 @@ import {
   HAS_STATE,
   isACLFlow,
   isCommand,
+  isRefused,
   rejectRules,
   sharedChains,
 } from './flow-rules.js'
 import { EMPTY_TABLE, jump, type Layout, type TableLayout } from './layout.js'
+import { linkChains, linkJumps, linksIn } from './link-rules.js'
+import type { Link } from './links.js'
 import { MATCH_ORDER, matchesOf, matchTokens, type PUMatch } from './pu-match.js'
 import { denyRules, puChains } from './pu-rules.js'
 import { type Rule, rule } from './rule.js'
@@ -33,6 +37,8 @@ export interface RuleInput {
   readonly filterQueue: FilterQueue
   readonly pus: readonly SupervisedPU[]
   readonly inherited: readonly InheritedMatch[]
+  /** The same of PUs behind interfaces. */
+  readonly inheritedLinks: readonly Link[]
   /** cgroup paths that the kernel no longer knows: one of them would make the whole restore fail. */
   readonly vanishedPaths?: ReadonlySet<string>
   /** Whether the kernel has the table `security`. Default true. */
@@ -40,11 +46,14 @@ export interface RuleInput {
 }
 
 /** The hooks in which a refusal meets the table `filter`, and after it `security`: no rule may refuse where it meets neither. */
-const REFUSAL_HOOKS = ['INPUT', 'OUTPUT']
+function refusalHooks(hasLinks: boolean): readonly string[] {
+  return ['INPUT', 'OUTPUT', ...(hasLinks ? ['FORWARD'] : [])]
+}
 
 /** The rules of one family. Pure: equal input, equal rules. */
 export function layoutOf(input: RuleInput, family: Family): Layout {
   const { names, filterQueue } = input
+  const hasLinks = linksIn(input, family).length > 0
   return {
     raw: {
       chains: new Map([[names.clear, clearRules()]]),
@@ -52,36 +61,39 @@ export function layoutOf(input: RuleInput, family: Family): Layout {
     },
     filter: {
       chains: new Map([[names.reject, rejectRules(filterQueue, family)]]),
-      jumps: REFUSAL_HOOKS.map(hook => jump(hook, names.reject)),
+      jumps: refusalHooks(hasLinks).map(hook => jump(hook, names.reject)),
     },
-    security: input.hasSecurityTable === false ? EMPTY_TABLE : security(input),
-    mangle: mangle(input, family),
+    security: input.hasSecurityTable === false ? EMPTY_TABLE : security(input, hasLinks),
+    mangle: mangle(input, family, hasLinks),
   }
 }
 
 /** A foreign ACCEPT before our jump in `filter` ends that table: what was refused must not pass for it. */
-function security({ names, filterQueue }: RuleInput): TableLayout {
+function security({ names, filterQueue }: RuleInput, hasLinks: boolean): TableLayout {
   return {
     chains: new Map([[names.drop, dropRules(filterQueue)]]),
-    jumps: REFUSAL_HOOKS.map(hook => jump(hook, names.drop)),
+    jumps: refusalHooks(hasLinks).map(hook => jump(hook, names.drop)),
   }
 }
 
 /** RETURN instead of ACCEPT throughout: other programs' later rules in the table still see the packet. */
-function mangle(input: RuleInput, family: Family): TableLayout {
+function mangle(input: RuleInput, family: Family, hasLinks: boolean): TableLayout {
   const { names, filterQueue, networks, pus } = input
+  // What a PU behind an interface may not send to this host goes to `filter` at once.
+  const passRefused = rule`${isRefused(filterQueue)} -j ACCEPT`
   const context = { names, family, filterQueue, triremeNetworks: ofFamily(networks.trireme, family) }
   return {
     chains: new Map([
-      [names.in, entryRules(input, family, 'in')],
+      [names.in, [...(hasLinks ? [passRefused] : []), ...entryRules(input, family, 'in')]],
       [names.out, entryRules(input, family, 'out')],
-      ...sharedChains(names, filterQueue),
+      ...sharedChains(names, filterQueue, hasLinks),
       [names.synIn, synDispatch(input, 'in')],
       [names.synOut, synDispatch(input, 'out')],
       ...pus.flatMap(pu => [...puChains(pu, context)]),
       ...inheritedChains(input, family),
+      ...linkChains(input, family),
     ]),
-    jumps: [jump('INPUT', names.in), jump('OUTPUT', names.out)],
+    jumps: [jump('INPUT', names.in), jump('OUTPUT', names.out), ...(hasLinks ? linkJumps(names) : [])],
   }
 }
 
@@ -120,22 +132,6 @@ function strangerRules({ refuse }: ChainNames, match: PUMatch): readonly Rule[] 
 function invalidSynRules(input: RuleInput): readonly Rule[] {
   const hasAll = dispatch(input, 'out').every(({ match }) => match.by === 'everything')
   return hasAll ? [] : [rule`-p tcp -m tcp --tcp-flags SYN SYN -m conntrack --ctstate INVALID -j DROP`]
-}
-
-/** By the direction of the connection too: or a PU could reach anybody from such a port. */
-function failsafeRules(
-  { names, networks }: RuleInput,
-  family: Family,
-  direction: Direction,
-): readonly Rule[] {
-  const end = direction === 'in' ? 'source' : 'destination'
-  return (networks.failsafe ?? []).flatMap(({ direction: opened, protocol, port, peers }) => {
-    const [portOf, way] = opened === direction ? ['--dport', 'ORIGINAL'] : ['--sport', 'REPLY']
-    return networkMatches(ofFamily(peers, family), end, names.prefix).map(
-      match =>
-        rule`${match} -p ${protocol} -m ${protocol} ${portOf} ${port} -m conntrack --ctdir ${way} -j RETURN`,
-    )
-  })
 }
 
 /**
@@ -178,8 +174,11 @@ function dispatch(input: RuleInput, direction: Direction): readonly Dispatch[] {
 }
 
 /** Keep the names of the PU's own chains, so that yet another process can inherit them in turn. */
-function inheritedChains({ names, inherited }: RuleInput, family: Family): [string, readonly Rule[]][] {
-  const hashes = new Set(inherited.map(({ hash }) => hash))
+function inheritedChains(
+  { names, inherited, inheritedLinks }: RuleInput,
+  family: Family,
+): [string, readonly Rule[]][] {
+  const hashes = new Set([...inherited, ...inheritedLinks].map(({ hash }) => hash))
   return [...hashes].flatMap(hash =>
     DIRECTIONS.map((direction): [string, readonly Rule[]] => [
       puChainNames(names, hash)[direction],

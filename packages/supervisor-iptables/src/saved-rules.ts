@@ -1,7 +1,9 @@
 import { TriremeError } from '@trireme/core'
 import type { ChainNames } from './chain-names.js'
 import { DIRECTIONS } from './direction.js'
+import type { Family } from './family.js'
 import { EMPTY_LAYOUT, type Jump, type Layout, type TableName, targetOf } from './layout.js'
+import type { Link } from './links.js'
 import { parseMatchTokens } from './pu-match.js'
 import type { Rule } from './rule.js'
 import type { InheritedMatch } from './rules.js'
@@ -27,11 +29,32 @@ export function inheritedMatches(layout: Layout, names: ChainNames): readonly In
       if (hash === undefined) return []
       const match = parseMatchTokens(rule.slice(0, -2))
       if (match) return [{ hash, direction, match }]
-      throw new TriremeError(
-        'ERR_CONFIG',
-        `chain ${names[direction]}: rule ${JSON.stringify(rule.join(' '))} is none that this version makes; uninstall first`,
-      )
+      throw unreadable(names[direction], rule)
     }),
+  )
+}
+
+/**
+ * How the rules of an earlier process tell the packets of its PUs behind interfaces.
+ * @throws TriremeError `ERR_CONFIG` for a rule of our own that is none of these.
+ */
+export function inheritedLinks(layout: Layout, names: ChainNames, family: Family): readonly Link[] {
+  return DIRECTIONS.flatMap(direction => {
+    const chain = direction === 'out' ? names.from : names.to
+    const own = direction === 'out' ? 'F-' : 'T-'
+    const dispatches = (layout.mangle.chains.get(chain) ?? []).filter(rule => rule.includes('-g'))
+    return dispatches.map((rule): Link => {
+      const [, kind, hash] = new RegExp(`^${names.prefix}(${own}|X-)(\\S+)$`).exec(targetOf(rule) ?? '') ?? []
+      if (hash === undefined) throw unreadable(chain, rule)
+      return { hash, family, direction, isStray: kind === 'X-', match: rule.slice(0, -2) }
+    })
+  })
+}
+
+function unreadable(chain: string, rule: Rule): TriremeError {
+  return new TriremeError(
+    'ERR_CONFIG',
+    `chain ${chain}: rule ${JSON.stringify(rule.join(' '))} is none that this version makes; uninstall first`,
   )
 }
 
@@ -39,7 +62,8 @@ function isTableName(name: string): name is TableName {
   return Object.hasOwn(EMPTY_LAYOUT, name)
 }
 
-function parseTable(section: string, prefix: string): Layout[TableName] {
+/** What of one table, without the line that names it, belongs to the instance. */
+export function parseTable(section: string, prefix: string): Layout[TableName] {
   const chains = new Map<string, Rule[]>()
   const jumps: Jump[] = []
   /** Chains in which a rule of others has been seen. */

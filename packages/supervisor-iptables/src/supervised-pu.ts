@@ -1,7 +1,9 @@
+import { isIP } from 'node:net'
 import {
   type Enforcement,
   EPOCH_COUNT,
   type IPRule,
+  type Isolation,
   type PortRange,
   type PUInfo,
   TriremeError,
@@ -42,6 +44,7 @@ export function checkSupervisedPU({ pu, enforcement }: SupervisedPU): void {
 }
 
 function checkIsolation({ contextID, runtime: { isolation } }: PUInfo): void {
+  if (isolation.by === 'interfaces') checkInterfaces(contextID, isolation)
   if (isolation.by === 'cgroup-path' && !isCgroupPath(isolation.path)) {
     throw new TypeError(
       `PU ${contextID}: isolation.path: ${JSON.stringify(isolation.path)} is not a path below the cgroup2 mount of ` +
@@ -58,6 +61,29 @@ function checkIsolation({ contextID, runtime: { isolation } }: PUInfo): void {
       `PU ${contextID}: isolation.uid: ${isolation.uid} is not an integer from 0 to 4294967295`,
     )
   }
+}
+
+/** The kernel's name of an interface, less its terminating zero (`IFNAMSIZ`, `linux/if.h`). */
+const MAX_INTERFACE_NAME = 15
+
+function checkInterfaces(contextID: string, { interfaces }: Extract<Isolation, { by: 'interfaces' }>): void {
+  const refuse = (key: string, value: string, expected: string) => {
+    throw new TypeError(
+      `PU ${contextID}: isolation.interfaces: ${key}: ${JSON.stringify(value)}, expected ${expected}`,
+    )
+  }
+  for (const { name, bridge, addresses } of interfaces) {
+    if (!isInterfaceName(name))
+      refuse('name', name, `an interface of at most ${MAX_INTERFACE_NAME} characters`)
+    if (!isInterfaceName(bridge)) refuse('bridge', bridge, 'the same')
+    const bad = addresses.find(address => isIP(address) === 0)
+    if (bad !== undefined) refuse('addresses', bad, 'an address')
+  }
+}
+
+/** A trailing `+` would be a pattern, and a `!` a negation. */
+function isInterfaceName(name: string): boolean {
+  return name.length <= MAX_INTERFACE_NAME && isToken(name) && !/^-|[+]$/.test(name)
 }
 
 function isCgroupPath(path: string): boolean {

@@ -7,8 +7,10 @@ export interface Arrival {
   readonly packet: TcpPacket
   /** `app`: it leaves a PU. `net`: it is about to enter one. */
   readonly side: 'app' | 'net'
-  /** It never left the namespace: both ends share one connection entry. */
+  /** It came over the loopback interface, or is about to leave over it. */
   readonly isLoopback: boolean
+  /** Both ends are in this namespace, or behind its interfaces: they share one connection entry. */
+  readonly sharesEntry: boolean
   /** The PU whose queue it came through; undefined for the flow queue. */
   readonly pu: PUContext | undefined
   /** What the connection's entry said when the packet came. */

@@ -42,7 +42,7 @@ function netSyn(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
   // A simultaneous open would be decided by the rules of the other direction.
   if (path.flows.client(packet.reverseFlowKey())) return drop('state')
-  const pu = arrival.pu ?? path.pus.byPort(packet.destinationPort)
+  const pu = arrival.pu ?? path.pus.byEnd(packet.destination, packet.destinationPort)
   if (pu) return receiveSyn(path, pu, arrival)
   // A PU of this host dials a server beside the PUs: the server gets a plain SYN, and step 4 judges its answer.
   const client = path.flows.client(packet.flowKey())
@@ -92,7 +92,7 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
   if (state === 'auth' || state === 'acl') return decidedWithoutFlow(path, arrival)
   // A released client that was silent for longer than its entry lives: only the server's first word ends this state. Where both
   // ends share the entry, there is no such state, and the packet might be the server's.
-  const isReleased = state === 'sent' && arrival.side === 'app' && !arrival.isLoopback
+  const isReleased = state === 'sent' && arrival.side === 'app' && !arrival.sharesEntry
   if (isReleased && !packet.hasOverlayOption) return ACCEPT
   if (!path.resets.take(contextIDOf(path, arrival), path.now())) return drop('mid-stream')
   return edited(plain(path, packet), refuse('mid-stream'))

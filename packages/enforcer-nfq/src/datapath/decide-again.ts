@@ -37,12 +37,14 @@ export function decideAgain(path: Path, arrival: Arrival): Verdict {
     : drop('policy')
 }
 
-/** On loopback both ends have one entry, and both must agree. */
-function flowsOf({ live }: Path, { packet, side, isLoopback, state }: Arrival): readonly LiveFlow[] {
+/** Where both ends have one entry, both must agree. */
+function flowsOf({ live }: Path, { packet, side, sharesEntry, state }: Arrival): readonly LiveFlow[] {
   const keys = [packet.flowKey(), packet.reverseFlowKey()] as const
   const [leaving, entering] = side === 'app' ? keys : ([keys[1], keys[0]] as const)
   const outbound = live.find('client', leaving, state)
   const inbound = live.find('server', entering, state)
-  const across = isLoopback ? [live.find('client', entering, state), live.find('server', leaving, state)] : []
+  const across = sharesEntry
+    ? [live.find('client', entering, state), live.find('server', leaving, state)]
+    : []
   return [outbound, inbound, ...across].filter(flow => flow !== undefined)
 }

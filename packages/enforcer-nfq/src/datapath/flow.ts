@@ -28,7 +28,7 @@ export interface ClientFlow {
   readonly h1: Buffer
   /** Its SYN came to a server of this namespace that is no PU's. */
   isBesideThePUs: boolean
-  /** Its answer came over loopback: both ends share one connection entry, and only the net side's verdicts may mark it. */
+  /** Both ends share one connection entry, and only the net side's verdicts may mark it. */
   sharesEntry: boolean
   stage: 'syn-sent' | 'verified' | 'released' | 'refused'
   answer: Answer | undefined

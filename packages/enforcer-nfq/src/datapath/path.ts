@@ -49,7 +49,7 @@ export function edited(length: number | EditFault, verdict: (length: number) => 
   return drop(length === 'options' ? 'options' : 'format')
 }
 
-/** The PU whose packet it is, as far as that shows: by its queue, else by its connection, else by its port. */
+/** The PU whose packet it is, as far as that shows: by its queue, else by its connection, else by its address and port. */
 export function ownerOf(path: Path, arrival: Pick<Arrival, 'packet' | 'side' | 'pu'>): PUContext | undefined {
   const { packet, side, pu } = arrival
   if (pu) return pu
@@ -59,7 +59,10 @@ export function ownerOf(path: Path, arrival: Pick<Arrival, 'packet' | 'side' | '
   const flow = flows.client(leaving) ?? flows.servers(entering).at(-1)
   const ofFlow = flow?.pu ?? live.find('client', leaving, 'auth') ?? live.find('server', entering, 'auth')
   const known = ofFlow && pus.byContext(ofFlow.contextID)
-  return known ?? pus.byPort(side === 'app' ? packet.sourcePort : packet.destinationPort)
+  if (known) return known
+  return side === 'app'
+    ? pus.byEnd(packet.source, packet.sourcePort)
+    : pus.byEnd(packet.destination, packet.destinationPort)
 }
 
 export function contextIDOf(path: Path, arrival: Arrival): string | undefined {

@@ -1,4 +1,13 @@
-import { type ACL, compileACL, compileRules, type PUInfo, type PUPolicy, type RuleSet } from '@trireme/core'
+import {
+  type ACL,
+  compileACL,
+  compileRules,
+  type Isolation,
+  type PUInfo,
+  type PUPolicy,
+  parseAddress,
+  type RuleSet,
+} from '@trireme/core'
 import { Counters } from './counters.js'
 
 /** A PU as the data path sees it: its policy compiled, its counters running. */
@@ -13,6 +22,7 @@ export class PUContext {
   readonly applicationACL: ACL
   readonly networkACL: ACL
   readonly counters: Counters
+  readonly #ownAddresses: ReadonlySet<string> | undefined
 
   /** @throws TriremeError where a rule cannot be compiled. */
   constructor(pu: PUInfo, counters: Counters = new Counters()) {
@@ -26,6 +36,7 @@ export class PUContext {
     this.applicationACL = compileACL(policy.applicationACLs)
     this.networkACL = compileACL(policy.networkACLs)
     this.counters = counters
+    this.#ownAddresses = ownAddressesOf(pu.runtime.isolation)
   }
 
   /** The tags that flow records show: the annotations, or the identity where there are none. */
@@ -33,9 +44,21 @@ export class PUContext {
     return this.policy.annotations.length > 0 ? this.policy.annotations : this.policy.identity
   }
 
-  acceptsOnPort(port: number): boolean {
+  /** The addresses that are the PU's alone, each as the text of its 16 bytes; undefined for a PU that has none of its own. */
+  get ownAddresses(): ReadonlySet<string> | undefined {
+    return this.#ownAddresses
+  }
+
+  /** Whether connections to the address, of 16 bytes, and port are the PU's. */
+  accepts(address: Uint8Array, port: number): boolean {
+    if (this.#ownAddresses) return this.#ownAddresses.has(textOf(address))
     if (this.pu.runtime.isolation.by === 'netns') return true
     return this.pu.runtime.ports.some(range => port >= range.first && port <= range.last)
+  }
+
+  /** Whether connections from the address, of 16 bytes, may be the PU's. */
+  maySendFrom(address: Uint8Array): boolean {
+    return this.#ownAddresses?.has(textOf(address)) ?? true
   }
 
   /** Whether peers may dial the PU under this address and port although packets arrive under another. */
@@ -44,4 +67,16 @@ export class PUContext {
     const withPort = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
     return aliases.includes(address) || aliases.includes(withPort)
   }
+}
+
+/** An address as a key of maps and sets. */
+export function textOf(address: Uint8Array): string {
+  return Buffer.from(address.buffer, address.byteOffset, address.length).toString('latin1')
+}
+
+function ownAddressesOf(isolation: Isolation): ReadonlySet<string> | undefined {
+  if (isolation.by !== 'interfaces') return undefined
+  return new Set(
+    isolation.interfaces.flatMap(({ addresses }) => addresses.map(each => textOf(parseAddress(each)))),
+  )
 }

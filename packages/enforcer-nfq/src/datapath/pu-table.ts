@@ -1,19 +1,23 @@
-import type { PUContext } from './pu-context.js'
+import { type PUContext, textOf } from './pu-context.js'
 
 /** The PUs of one network namespace by the three ways in which a packet finds its own: one index, added and removed together. */
 export class PUTable {
   readonly #byContext = new Map<string, PUContext>()
   readonly #byQueue = new Map<number, PUContext>()
+  /** Those with addresses of their own. */
+  #byAddress: ReadonlyMap<string, PUContext> = new Map()
 
   /** Adds or replaces. */
   set(queueNumber: number, pu: PUContext): void {
     this.#byContext.set(pu.contextID, pu)
     this.#byQueue.set(queueNumber, pu)
+    this.#index()
   }
 
   remove(queueNumber: number, contextID: string): void {
     this.#byContext.delete(contextID)
     this.#byQueue.delete(queueNumber)
+    this.#index()
   }
 
   all(): readonly PUContext[] {
@@ -28,14 +32,31 @@ export class PUTable {
     return this.#byQueue.get(queueNumber)
   }
 
-  /** The PU that accepts connections on the port. */
-  byPort(port: number): PUContext | undefined {
-    for (const pu of this.#byContext.values()) if (pu.acceptsOnPort(port)) return pu
+  /** Whether a PU has addresses of its own. */
+  get hasAddresses(): boolean {
+    return this.#byAddress.size > 0
+  }
+
+  /** The PU whose own the address, of 16 bytes, is. */
+  byAddress(address: Uint8Array): PUContext | undefined {
+    return this.#byAddress.get(textOf(address))
+  }
+
+  /** The PU that accepts connections to the address, of 16 bytes, and port. */
+  byEnd(address: Uint8Array, port: number): PUContext | undefined {
+    const owner = this.#byAddress.size > 0 ? this.byAddress(address) : undefined
+    if (owner) return owner
+    for (const pu of this.#byContext.values()) if (pu.accepts(address, port)) return pu
     return undefined
   }
 
   /** The PU as it is now: what a flow holds may be of an earlier policy. */
   current(pu: PUContext): PUContext | undefined {
     return this.#byContext.get(pu.contextID)
+  }
+
+  #index(): void {
+    const owned = this.all().flatMap(pu => [...(pu.ownAddresses ?? [])].map(each => [each, pu] as const))
+    this.#byAddress = new Map(owned)
   }
 }

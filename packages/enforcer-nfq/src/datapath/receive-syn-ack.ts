@@ -26,7 +26,7 @@ export function receiveSynAck(path: Path, flow: ClientFlow, arrival: Arrival): V
   const { packet } = arrival
   if (!isSuccessor(packet.acknowledgement, flow.isn)) return receiveForeignAnswer(path, flow, arrival)
   flow.lastSeenMs = path.now()
-  flow.sharesEntry ||= arrival.isLoopback
+  flow.sharesEntry ||= arrival.sharesEntry
   if (flow.stage === 'refused') return afterRefusal(path, flow, packet)
   if (!packet.hasOverlayOption) {
     return flow.stage === 'syn-sent' ? receivePlainSynAck(path, flow, arrival) : drop('state')

@@ -44,7 +44,7 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
 /** A SYN-ACK that answers no overlay: of a flow that an ACL let in, or of a server beside the PUs to a client here; or one that is forgotten. */
 function answerWithoutFlow(path: Path, arrival: Arrival, key: string): Verdict {
   const { packet, state } = arrival
-  const isBesideThePUs = path.flows.client(key) && !path.pus.byPort(packet.sourcePort)
+  const isBesideThePUs = path.flows.client(key) && !path.pus.byEnd(packet.source, packet.sourcePort)
   if (state === 'acl' || isBesideThePUs) return edited(plain(path, packet), accept)
   return resetTaker(path, arrival)
 }

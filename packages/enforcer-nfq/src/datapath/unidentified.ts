@@ -41,11 +41,11 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
  * an application ACL allows the destination explicitly, or in observe mode.
  */
 export function receivePlainSynAck(path: Path, flow: ClientFlow, arrival: Arrival): Verdict {
-  const { packet, isLoopback } = arrival
+  const { packet, sharesEntry } = arrival
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
   // The entry may be shared with a server that is a PU: that one answers with an overlay, and this would let the client in to it.
-  if (isLoopback && !flow.isBesideThePUs) return drop('state')
+  if (sharesEntry && !flow.isBesideThePUs) return drop('state')
   const decision = decideAddress(
     explicitAccept(pu.applicationACL, packet),
     pu.policy.mode,
@@ -90,11 +90,13 @@ interface Denial {
   readonly decision: Decision
 }
 
-/** What the PU's rules over addresses say of a connection, by its client's flow key; a server's port must be its own. */
+/** What the PU's rules over addresses say of a connection, by its client's flow key; the PU's end must be its own. */
 export function decideByAddress(pu: PUContext, { role, key }: Pick<LiveFlow, 'role' | 'key'>): Decision {
   const bytes = Buffer.from(key, 'latin1')
   const port = bytes.readUInt16BE(34)
-  if (role === 'server' && !pu.acceptsOnPort(port)) return rejected('policy')
+  const isOwn =
+    role === 'server' ? pu.accepts(bytes.subarray(18, 34), port) : pu.maySendFrom(bytes.subarray(0, 16))
+  if (!isOwn) return rejected('policy')
   const rule =
     role === 'client'
       ? pu.applicationACL.match(bytes.subarray(18, 34), port, 'tcp')

@@ -19,8 +19,10 @@ export const NF_ACCEPT = 1
 export const NF_REPEAT = 4
 
 /** Hooks a packet was queued at (`enum nf_inet_hooks`, `linux/netfilter.h`). */
+export const NF_INET_PRE_ROUTING = 0
 export const NF_INET_LOCAL_IN = 1
 export const NF_INET_LOCAL_OUT = 3
+export const NF_INET_POST_ROUTING = 4
 
 export const NFQNL_MSG_PACKET = 0x0300
 export const NFQNL_MSG_VERDICT = 0x0301
