@@ -1,6 +1,7 @@
-import { chmod, mkdir, unlink } from 'node:fs/promises'
+import { mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
+import process from 'node:process'
 import { KernelError, TriremeError } from '@trireme/core'
 
 /** What a container runtime's hook says of a container that waits: its `state` (OCI runtime specification, "State"). */
@@ -44,10 +45,12 @@ export class StartGate {
       server.once('error', (cause: NodeJS.ErrnoException) =>
         reject(new KernelError({ op: 'listen', errno: cause.code ?? 'unknown', detail: socketPath, cause })),
       )
+      // The socket's mode counts from its first moment, and `listen` binds before it returns.
+      const umask = process.umask(0o177)
       server.listen(socketPath, resolve)
+      process.umask(umask)
     })
     this.#server = server
-    await chmod(socketPath, 0o600)
   }
 
   /** Idempotent. Whoever waits is refused. */

@@ -32,7 +32,7 @@ export const PLAIN_RESET: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST RST ${HA
 /** The first packet of a connection. */
 export const OPENING_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN`
 
-export const HAS_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN SYN`
+const HAS_SYN: Rule = rule`-p tcp -m tcp --tcp-flags SYN SYN`
 
 /** Neither AUTH nor ACL. */
 const UNDECIDED: Rule = rule`-m connmark --mark ${masked(0, DECIDED_BIT)}`
