@@ -29,6 +29,11 @@ export class HandshakeSet {
     this.#sending = first(this.#bySuite)
   }
 
+  /** The node's name: the issuer of its PUs' records. */
+  get serverID(): string {
+    return this.#options.serverID
+  }
+
   /** In which this node's PUs open connections. */
   get sending(): Handshake {
     return this.#sending

@@ -19,10 +19,10 @@ export function isMisdirected(path: Path, pu: PUContext, packet: TcpPacket, syn:
 
 /**
  * Whether the client dialled the loopback of another host: every host has the same addresses there, so that only a record of this
- * node's own can have meant ours where the packet did not come over it (a published port that is dialled under 127.0.0.1).
+ * node can have meant ours where the packet did not come over it (a published port that is dialled under 127.0.0.1).
  */
-export function isForeignLoopback(syn: SynOverlay, arrival: Arrival, isOurs: boolean): boolean {
-  return !arrival.isLoopback && !isOurs && isLoopbackAddress(syn.dialledAddress)
+export function isForeignLoopback(syn: SynOverlay, arrival: Arrival, isOfThisNode: boolean): boolean {
+  return !arrival.isLoopback && !isOfThisNode && isLoopbackAddress(syn.dialledAddress)
 }
 
 /** Whether the dialled address is of the namespace in which the packet arrived. */

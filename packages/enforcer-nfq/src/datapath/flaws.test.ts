@@ -81,6 +81,14 @@ describe('flaw 7: a SYN speaks for its sender only where he sent it', () => {
     expect(server.records).toEqual([expect.objectContaining({ reason: 'misdirected' })])
   })
 
+  it('a loopback address that is dialled on this very node, and translated to where the PU is, is ours', async () => {
+    const { network, client, server } = await twoHosts({ serverHost: { name: 'host-a' } })
+    client.tcp.connect(CLIENT, { address: '127.0.0.1', port: SERVER.port })
+    network.inject(readdressed(network.sent[0]!, { destination: SERVER }))
+    expect(server.records).toEqual([])
+    expect(network.sent.map(kindOf)).toEqual(['syn', 'syn-ack'])
+  })
+
   it('flaw 7: our own record comes back to us under an alias of ours', async () => {
     const { network, client } = await lured()
     client.ports.set(40_001, 'frontend')

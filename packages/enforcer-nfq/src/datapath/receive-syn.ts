@@ -67,7 +67,8 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
     return badSyn(path, pu, packet, 'replay')
   const isOurs = path.handshakes.isOwn(peer.hash)
   if (isOurs && !isLocal(path, packet, syn)) return badSyn(path, pu, packet, 'misdirected')
-  const isStray = incoming.isStray || (path.bind !== 'off' && isForeignLoopback(syn, arrival, isOurs))
+  const isOfThisNode = peer.claims.issuer === path.handshakes.serverID
+  const isStray = incoming.isStray || (path.bind !== 'off' && isForeignLoopback(syn, arrival, isOfThisNode))
   if (isStray && path.bind === 'strict') return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer.claims, packet.destinationPort)
   const id = flowID(h1)
