@@ -34,6 +34,12 @@ describe('name servers that a policy denies', () => {
     expect(denied({}, { ...NO_NETWORKS, failsafe: [port] })).toEqual(['2001:db8::53'])
   })
 
+  it('are not those on the loopback of a PU that the host enforces at its interfaces', () => {
+    const isolation = { by: 'interfaces', interfaces: [], netns: '/proc/1/fd/9' } as const
+    const pu = { contextID: 'web', runtime: testRuntime({ isolation }), policy: testPolicy() }
+    expect(deniedNameServers(pu, NO_NETWORKS, ['127.0.0.11', '192.0.2.53'])).toEqual(['192.0.2.53'])
+  })
+
   it('are read from resolv.conf', () => {
     const text =
       '# nameserver 192.0.2.1\nsearch test\nnameserver 192.0.2.53\nnameserver\tfe80::1%eth0 \nnameserver x\n'

@@ -12,6 +12,9 @@ import {
 
 const DNS_PORT = 53
 
+/** What a PU behind an interface says to itself never gets to the host. */
+const LOOPBACK = ['127.0.0.0/8', '::1/128']
+
 /** A sentence where the policy cuts a PU off from name servers of its own. */
 export function resolverWarnings(
   pu: PUInfo,
@@ -36,7 +39,8 @@ export function deniedNameServers(
   const open = failsafe.filter(each => {
     return each.direction === 'out' && each.protocol === 'udp' && each.port === DNS_PORT
   })
-  const unlooked = compileNetworks([...excluded, ...open.flatMap(({ peers }) => peers)])
+  const own = runtime.isolation.by === 'interfaces' ? LOOPBACK : []
+  const unlooked = compileNetworks([...excluded, ...own, ...open.flatMap(({ peers }) => peers)])
   return servers.filter(server => {
     const address = parseAddress(server)
     const decision = decideAddress(acl.match(address, DNS_PORT, 'udp'), policy.mode)

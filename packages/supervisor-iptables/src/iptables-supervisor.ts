@@ -328,8 +328,9 @@ class IptablesSupervisor implements NamespaceSupervisor {
 
 /** Without this, what passes between two containers of one bridge would be seen by nobody. */
 async function checkBridges(programs: Iptables): Promise<void> {
-  for (const family of FAMILIES) {
-    if (await programs.seesBridges(family)) continue
+  const seen = await Promise.all(FAMILIES.map(family => programs.seesBridges(family)))
+  for (const [i, family] of FAMILIES.entries()) {
+    if (seen[i]) continue
     const setting = `net.bridge.bridge-nf-call-${family === 'IPv4' ? 'iptables' : 'ip6tables'}`
     throw new TriremeError(
       'ERR_MISSING_CAPABILITY',
