@@ -73,6 +73,7 @@ describe.each(BACKENDS)('rules of others, iptables-%s', backend => {
     const supervisor = supervise(50, disturbance => found.push(disturbance))
     await supervisor.start()
     await supervisor.supervise(pu(MANY_RULES), { queueNumber: PU_QUEUE, epoch: COMMANDS.epoch, adopts: true })
+    await supervisor.supervise(container(), { queueNumber: PU_QUEUE + 1, epoch: COMMANDS.epoch })
     const { inside } = ADDRESSES.IPv4
     await lab.talk({ on: 'peer' }, 'serve', inside[1], String(PORT))
     const before = await rules()
@@ -112,6 +113,12 @@ describe.each(BACKENDS)('rules of others, iptables-%s', backend => {
       { first: 9000, last: 9100 },
     ]
     return testPU('pu', policy, { isolation, ports })
+  }
+
+  function container() {
+    const port = { name: 'port0', bridge: 'bridge0', addresses: ['172.30.0.2', 'fd30::2'] }
+    const isolation = { by: 'interfaces', interfaces: [port], netns: lab.netns('peer') } as const
+    return testPU('container', MANY_RULES, { kind: 'container', isolation, ports: [] })
   }
 
   async function iptables(...args: readonly string[]): Promise<void> {
