@@ -60,6 +60,16 @@ export function withoutPU(desired: Desired, contextID: string): Desired {
   return { ...desired, pus, ...left }
 }
 
+/** Whether there is something of PUs that nobody has supervised again yet. */
+export function hasInherited({ inherited, inheritedLinks }: Desired): boolean {
+  return inherited.length > 0 || inheritedLinks.length > 0
+}
+
+/** Whether a PU is behind interfaces. */
+export function hasInterfaces({ pus }: Desired): boolean {
+  return [...pus.values()].some(({ pu }) => pu.runtime.isolation.by === 'interfaces')
+}
+
 /** The cgroup paths that the rules will name. */
 export function pathsOf({ pus, inherited }: Desired): ReadonlySet<string> {
   const own = [...pus.values()].flatMap(({ pu }) => pathOf(pu))

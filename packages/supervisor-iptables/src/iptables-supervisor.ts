@@ -13,18 +13,27 @@ import { addressSetsOf, NO_SETS } from './address-sets.js'
 import { refusedPaths } from './cgroup-probe.js'
 import { type ChainNames, chainNames } from './chain-names.js'
 import { ChangeQueue } from './change-queue.js'
-import { changedPaths, checkNetworks, type Desired, NOTHING, pathsOf, withoutPU, withPU } from './desired.js'
+import { checkBridges } from './check-bridges.js'
+import {
+  changedPaths,
+  checkNetworks,
+  type Desired,
+  hasInherited,
+  hasInterfaces,
+  NOTHING,
+  pathsOf,
+  withoutPU,
+  withPU,
+} from './desired.js'
 import { FAMILIES } from './family.js'
+import { inheritedIn, usesLinks, usesSets } from './found-rules.js'
 import { FrameGuard, portsOf } from './frame-guard.js'
-import type { Generation } from './generation.js'
 import { type Backend, type Iptables, iptables } from './iptables.js'
-import type { Layout } from './layout.js'
 import { linksIn } from './link-rules.js'
 import { type NamespaceSupervisor, NamespacesSupervisor } from './namespaces-supervisor.js'
 import { RuleKeeper, refusalIn } from './rule-keeper.js'
-import type { InheritedMatch } from './rules.js'
 import { RulesWatch } from './rules-watch.js'
-import { inheritedLinks, inheritedMatches } from './saved-rules.js'
+import { inheritedLinks } from './saved-rules.js'
 import { checkSupervisedPU } from './supervised-pu.js'
 
 export interface IptablesSupervisorOptions {
@@ -247,9 +256,12 @@ class IptablesSupervisor implements NamespaceSupervisor {
     try {
       await this.#changes.settled()
       found = await this.#rules.damage()
-      if (found.length === 0 || this.#changes.isBusy) return
-      await this.#change(desired => ({ ...desired }))
-      onDisturbance({ found })
+      if (found.length > 0 && !this.#changes.isBusy) {
+        await this.#change(desired => ({ ...desired }))
+        onDisturbance({ found })
+      }
+      found = []
+      if (hasInterfaces(this.#changes.state)) await checkBridges(this.#iptables)
     } catch (error) {
       if (this.#isStarted) onDisturbance({ found, error })
     }
@@ -326,38 +338,8 @@ class IptablesSupervisor implements NamespaceSupervisor {
   }
 }
 
-/** Without this, what passes between two containers of one bridge would be seen by nobody. */
-async function checkBridges(programs: Iptables): Promise<void> {
-  const seen = await Promise.all(FAMILIES.map(family => programs.seesBridges(family)))
-  for (const [i, family] of FAMILIES.entries()) {
-    if (seen[i]) continue
-    const setting = `net.bridge.bridge-nf-call-${family === 'IPv4' ? 'iptables' : 'ip6tables'}`
-    throw new TriremeError(
-      'ERR_MISSING_CAPABILITY',
-      `${setting} is not 1: rules do not see what bridges carry; modprobe br_netfilter && sysctl -w ${setting}=1`,
-    )
-  }
-}
-
-function hasInherited({ inherited, inheritedLinks }: Desired): boolean {
-  return inherited.length > 0 || inheritedLinks.length > 0
-}
-
-function usesLinks(generation: Generation | undefined, { from }: ChainNames): boolean {
-  return generation !== undefined && FAMILIES.some(family => generation[family].mangle.chains.has(from))
-}
-
-function usesSets({ mangle }: Layout): boolean {
-  return [...mangle.chains.values()].some(rules => rules.some(rule => rule.includes('--match-set')))
-}
-
 interface InstallFailure {
   readonly required: ReadonlySet<string>
   readonly vanishedPaths: ReadonlySet<string>
   readonly error: KernelError
-}
-
-function inheritedIn(generation: Generation, names: ChainNames): readonly InheritedMatch[] {
-  const all = FAMILIES.flatMap(family => inheritedMatches(generation[family], names))
-  return [...new Map(all.map(each => [JSON.stringify(each), each])).values()]
 }

@@ -1,9 +1,9 @@
 import type { PUInterface } from '@trireme/core'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { chainNames, puChainNames, puHash } from './chain-names.js'
 import { FAMILIES, type Family } from './family.js'
 import { IptablesInMemory } from './iptables-in-memory.js'
-import { supervisorOver } from './iptables-supervisor.js'
+import { type SupervisedPlace, supervisorOver } from './iptables-supervisor.js'
 import { FILTER_QUEUE, testPU } from './pu-fixture.js'
 import { layoutOf, type RuleInput } from './rules.js'
 
@@ -128,6 +128,16 @@ describe('supervising a PU behind an interface', () => {
     expect(await saved()).toBe(before)
   })
 
+  it('is told of later, where somebody switches that off', async () => {
+    const problems: unknown[] = []
+    const supervisor = make(false, { checkMs: 1, onDisturbance: ({ error }) => problems.push(error) })
+    await supervisor.start()
+    await supervisor.supervise(web, queue)
+    programs.isSeeingBridges = false
+    await vi.waitFor(() => expect(String(problems[0])).toContain('bridge-nf-call-iptables is not 1'))
+    await supervisor.stop()
+  })
+
   it.each([
     [{ name: 'eth+' }],
     [{ name: '' }],
@@ -186,10 +196,14 @@ describe('supervising a PU behind an interface', () => {
   })
 })
 
-function make(expectsInterfaces = false) {
+function make(expectsInterfaces = false, options: SupervisedPlace = { checkMs: 0 }) {
   const filterQueue = () => FILTER_QUEUE
   const networks = { trireme: ['172.16.0.0/12'], excluded: [] }
-  return supervisorOver(programs, { expectsInterfaces }, { serverID: 'host-a', filterQueue, networks })
+  return supervisorOver(
+    programs,
+    { ...options, expectsInterfaces },
+    { serverID: 'host-a', filterQueue, networks },
+  )
 }
 
 function puBehind(contextID: string, interfaces: readonly PUInterface[]) {
