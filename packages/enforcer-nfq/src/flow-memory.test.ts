@@ -3,7 +3,7 @@ import type { LiveFlow } from './datapath/live-flows.js'
 import { type FlowJournal, inMemoryFlowJournal } from './flow-journal.js'
 import { FlowMemory, type MemoryContent } from './flow-memory.js'
 
-const NOTHING: MemoryContent = { namespaces: new Map(), policies: new Map() }
+const NOTHING: MemoryContent = { namespaces: new Map(), policies: new Map(), addresses: new Map() }
 
 function flow(number: number, differences: Partial<LiveFlow> = {}): LiveFlow {
   const peer = { issuer: 'host-a', puID: 'frontend', tags: [{ key: 'app', value: 'frontend' }] }
@@ -43,6 +43,22 @@ it('gives back what was noted: epochs, digests and flows, each peer explained on
   expect([again.policy('web'), again.policy('other')]).toEqual(['new', undefined])
 })
 
+it('knows the addresses of PUs in force, and no flow of those that were left', async () => {
+  const journal = inMemoryFlowJournal()
+  const memory = await reloaded(journal)
+  const left = '\x02'.repeat(16)
+  memory.noteAddresses('web', new Set([left, '\xff'.repeat(16)]))
+  memory.noteAddresses('gone', new Set())
+  memory.noteAddresses('gone', undefined)
+  for (const each of [flow(1), flow(2)]) memory.noteFlow('', each)
+  memory.noteForgotten('', new Set([left]))
+  await memory.flush(() => NOTHING)
+  const again = await reloaded(journal)
+  expect(again.addresses('web')).toEqual(new Set([left, '\xff'.repeat(16)]))
+  expect(again.addresses('gone')).toBeUndefined()
+  expect(again.namespace('').liveFlows).toEqual([flow(1)])
+})
+
 it('goes on with numbers of its own after a restart', async () => {
   const journal = inMemoryFlowJournal()
   const first = await reloaded(journal)
@@ -74,10 +90,11 @@ it('is written anew when most of it means nothing any more', async () => {
   const memory = await reloaded(journal)
   const liveFlows = [flow(1), flow(2)]
   const namespaces = new Map([['', { epoch: 6, liveFlows }]])
-  const content = () => ({ namespaces, policies: new Map([['web', 'digest']]) })
+  const addresses = new Map([['web', new Set(['a'.repeat(16)])]])
+  const content = () => ({ namespaces, policies: new Map([['web', 'digest']]), addresses })
   for (let count = 0; count < 20_001; count++) memory.noteEpoch('', 6)
   await memory.flush(content)
-  expect(await journal.read()).toHaveLength(5)
+  expect(await journal.read()).toHaveLength(6)
   memory.noteFlow('', flow(3))
   await memory.flush(content)
   const again = await reloaded(journal)

@@ -1,4 +1,4 @@
-import type { LiveFlow, PeerClaims } from './datapath/live-flows.js'
+import { hasAddress, type LiveFlow, type PeerClaims } from './datapath/live-flows.js'
 import type { FlowJournal } from './flow-journal.js'
 
 /** What was known of one network namespace. */
@@ -16,23 +16,27 @@ export interface MemoryContent {
   readonly namespaces: ReadonlyMap<string, { readonly epoch: number; readonly liveFlows: Iterable<LiveFlow> }>
   /** Digests by context ID. */
   readonly policies: ReadonlyMap<string, string>
+  /** Of the PUs in force by context ID: see `addresses`. */
+  readonly addresses: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 /**
  * Epochs, live flows and digests of policies, written to a journal in batches. A line is a JSON object:
  *
  * ```text
- * {ns, epoch}   {pu, policy}   {peer, claims}   {flow, role, ns, pu, peer, at}
+ * {ns, epoch}   {pu, policy}   {pu, own}   {ns, without}   {peer, claims}   {flow, role, ns, pu, peer, at}
  * ```
  *
  * `ns` names a network namespace, `flow` is its key in base64, `peer` a number that an earlier line explains; absent where a rule over
- * addresses decided. The latest line holds.
+ * addresses decided. `own` lists a PU's own addresses in base64, null of one that is not in force any more; no flow of an earlier line is known that
+ * has an address of `without`. The latest line holds.
  */
 export class FlowMemory {
   readonly #journal: FlowJournal
   readonly #onError: (error: unknown) => void
   readonly #namespaces = new Map<string, { epoch: number | undefined; liveFlows: LiveFlow[] }>()
   readonly #policies = new Map<string, string>()
+  readonly #addresses = new Map<string, ReadonlySet<string>>()
   #peers = new PeerNumbers()
   #pending: string[] = []
   #lines = 0
@@ -63,6 +67,11 @@ export class FlowMemory {
     return this.#policies.get(contextID)
   }
 
+  /** The addresses that the PU had for itself, each the text of 16 bytes; undefined for one that was not in force. */
+  addresses(contextID: string): ReadonlySet<string> | undefined {
+    return this.#addresses.get(contextID)
+  }
+
   noteEpoch(ns: string, epoch: number): void {
     this.#note({ ns, epoch })
   }
@@ -71,6 +80,21 @@ export class FlowMemory {
     if (this.#policies.get(pu) === policy) return
     this.#policies.set(pu, policy)
     this.#note({ pu, policy })
+  }
+
+  /** Of a PU in force, or with undefined of one that is not any more. */
+  noteAddresses(pu: string, addresses: ReadonlySet<string> | undefined): void {
+    const own = addresses ? [...addresses].map(toBase64) : null
+    const known = this.#addresses.get(pu)
+    if (JSON.stringify(own) === JSON.stringify(known ? [...known].map(toBase64) : null)) return
+    if (addresses) this.#addresses.set(pu, addresses)
+    else this.#addresses.delete(pu)
+    this.#note({ pu, own })
+  }
+
+  /** That the flows of the addresses are forgotten. */
+  noteForgotten(ns: string, addresses: ReadonlySet<string>): void {
+    this.#note({ ns, without: [...addresses].map(toBase64) })
   }
 
   noteFlow(ns: string, flow: LiveFlow): void {
@@ -112,12 +136,24 @@ export class FlowMemory {
     if (line.claims && typeof line.peer === 'number') peers.set(line.peer, revive(line.claims))
     else if (typeof line.pu === 'string' && typeof line.policy === 'string')
       this.#policies.set(line.pu, line.policy)
+    else if (typeof line.pu === 'string' && line.own !== undefined) this.#takeAddresses(line.pu, line.own)
     else if (typeof line.ns !== 'string') return
     else if (typeof line.epoch === 'number') this.#open(line.ns).epoch = line.epoch
+    else if (Array.isArray(line.without)) this.#forget(line.ns, new Set(line.without.map(fromBase64)))
     else if (typeof line.flow === 'string') {
       const flow = reviveFlow(line, peers)
       if (flow) this.#open(line.ns).liveFlows.push(flow)
     }
+  }
+
+  #takeAddresses(pu: string, own: unknown): void {
+    if (Array.isArray(own)) this.#addresses.set(pu, new Set(own.map(fromBase64)))
+    else this.#addresses.delete(pu)
+  }
+
+  #forget(ns: string, addresses: ReadonlySet<string>): void {
+    const known = this.#open(ns)
+    known.liveFlows = known.liveFlows.filter(({ key }) => !hasAddress(key, addresses))
   }
 
   #open(ns: string) {
@@ -132,6 +168,8 @@ interface JournalLine {
   readonly epoch?: unknown
   readonly pu?: unknown
   readonly policy?: unknown
+  readonly own?: unknown
+  readonly without?: unknown
   readonly peer?: unknown
   readonly claims?: KeptClaims
   readonly flow?: unknown
@@ -164,8 +202,10 @@ class PeerNumbers {
   }
 }
 
-function contentLines({ namespaces, policies }: MemoryContent, peers: PeerNumbers): readonly string[] {
+function contentLines(content: MemoryContent, peers: PeerNumbers): readonly string[] {
+  const { namespaces, policies, addresses } = content
   const lines = [...policies].map(([pu, policy]) => JSON.stringify({ pu, policy }))
+  for (const [pu, own] of addresses) lines.push(JSON.stringify({ pu, own: [...own].map(toBase64) }))
   for (const [ns, { epoch, liveFlows }] of namespaces) {
     lines.push(JSON.stringify({ ns, epoch }))
     for (const flow of liveFlows) lines.push(...flowLines(ns, flow, peers))
@@ -176,8 +216,7 @@ function contentLines({ namespaces, policies }: MemoryContent, peers: PeerNumber
 function flowLines(ns: string, flow: LiveFlow, peers: PeerNumbers): readonly string[] {
   const { role, key, contextID: pu, addedAtMs: at } = flow
   const { number: peer, lines } = flow.peer ? peers.of(flow.peer) : { number: undefined, lines: [] }
-  const text = Buffer.from(key, 'latin1').toString('base64')
-  return [...lines, JSON.stringify({ flow: text, role, ns, pu, peer, at })]
+  return [...lines, JSON.stringify({ flow: toBase64(key), role, ns, pu, peer, at })]
 }
 
 function keep({ issuer, puID, tags, shortTags }: PeerClaims): KeptClaims {
@@ -196,8 +235,16 @@ function reviveFlow(line: JournalLine, peers: ReadonlyMap<number, PeerClaims>): 
   const isRole = role === 'client' || role === 'server'
   if ((!claims && peer !== undefined) || !isRole || typeof pu !== 'string' || typeof flow !== 'string')
     return undefined
-  const key = Buffer.from(flow, 'base64').toString('latin1')
+  const key = fromBase64(flow)
   return { role, key, contextID: pu, peer: claims, addedAtMs: typeof at === 'number' ? at : 0 }
+}
+
+function toBase64(text: string): string {
+  return Buffer.from(text, 'latin1').toString('base64')
+}
+
+function fromBase64(text: unknown): string {
+  return Buffer.from(String(text), 'base64').toString('latin1')
 }
 
 function parseLine(line: string): JournalLine {

@@ -89,6 +89,7 @@ export class NamespaceDatapath {
   readonly #packet = new TcpPacket()
   readonly #held: HeldPackets
   readonly #refusals: Refusals
+  readonly #settlement: Settlement
   readonly #processing: PacketProcessing | undefined
   /** By queue number. */
   readonly #adoptions = new Map<number, Adoption>()
@@ -123,10 +124,11 @@ export class NamespaceDatapath {
     this.#refusals = new Refusals(this.#path)
     this.#processing = options.processor && new PacketProcessing(options.processor, onError)
     const openConnectionsOf = options.openConnections ?? openConnections
-    const settlement = new Settlement(this.#path, () => {
+    this.#settlement = new Settlement(this.#path, () => {
       const host = openConnectionsOf(netns === undefined ? {} : { netns })
       return this.#withPUSockets(host, openConnectionsOf)
     })
+    const settlement = this.#settlement
     this.#epochs = new Epochs({ first: options.filterQueue.commands.epoch, settlement, onError, now })
     this.#held = new HeldPackets({
       maxPackets: MAX_HELD_PACKETS,
@@ -175,6 +177,19 @@ export class NamespaceDatapath {
   /** The trireme networks have moved: connections that would not be allowed now are ended. */
   networksMoved(): void {
     this.#epochs.networksMoved()
+  }
+
+  /**
+   * Ends and forgets what was decided of connections from and to addresses that have a new owner or none: see `ownAddresses`. Throws
+   * `KernelError`.
+   */
+  forgetAddresses(addresses: ReadonlySet<string>): void {
+    this.#settlement.forgetAddresses(addresses)
+  }
+
+  /** The PU whose own the address is, one of `ownAddresses`. */
+  ownerOf(address: string): PUContext | undefined {
+    return this.#path.pus.byAddress(Buffer.from(address, 'latin1'))
   }
 
   removePU(queueNumber: number, contextID: string): void {

@@ -38,6 +38,7 @@ const RENEWAL_CHECK_MS = 5000
 const SWEEP_MS = 5000
 const JOURNAL_MS = 1000
 const OWN_NAMESPACE = ''
+const NO_ADDRESSES: ReadonlySet<string> = new Set()
 
 /** Decides on packets from NFQUEUE. */
 export function nfqEnforcer(options: NfqEnforcerOptions = {}): Factory<NfqEnforcerComponents, NfqEnforcer> {
@@ -144,24 +145,46 @@ class Enforcing implements NfqEnforcer {
     return warnings.length > 0 ? { warnings } : {}
   }
 
-  #setPU({ datapath, queueNumber, namespace }: Enforced, context: PUContext): void {
+  #setPU(enforced: Enforced, context: PUContext): void {
+    const { datapath, queueNumber, namespace } = enforced
+    const { contextID, ownAddresses = NO_ADDRESSES } = context
     const { adopt = 'keep', onPolicyChange = 'revoke' } = this.#options
-    const isFirst = !this.#enforced.has(context.contextID)
+    const isFirst = !this.#enforced.has(contextID)
     const digest = policyDigest(context.policy)
-    const known = this.#memory.policy(context.contextID)
+    const known = this.#memory.policy(contextID)
     const mayRevoke = onPolicyChange === 'revoke' && known !== undefined && known !== digest
     try {
       const mayAdopt = isFirst && adopt === 'keep' && context.pu.runtime.isNew !== true
+      this.#moveAddresses(enforced, contextID, ownAddresses)
       const adoption = mayAdopt ? this.#snapshot(context.pu) : undefined
       datapath.setPU(queueNumber, context, mayRevoke)
       if (adoption) datapath.setAdoption(queueNumber, adoption)
-      this.#memory.notePolicy(context.contextID, digest)
+      this.#memory.notePolicy(contextID, digest)
+      this.#memory.noteAddresses(contextID, ownAddresses)
       if (mayRevoke) this.#memory.noteEpoch(namespace, datapath.epoch)
     } catch (error) {
       const isInUse = this.#datapaths().includes(datapath)
       if (!isInUse) datapath.close()
       throw error
     }
+  }
+
+  /** Whoever gets an address has none of the connections that its last owner had there, also in the time of an earlier process. */
+  #moveAddresses(
+    { datapath, namespace }: Enforced,
+    contextID: string,
+    ownAddresses: ReadonlySet<string>,
+  ): void {
+    const known = this.#memory.addresses(contextID) ?? NO_ADDRESSES
+    const isOthers = (address: string) => {
+      const owner = datapath.ownerOf(address)
+      return owner !== undefined && owner.contextID !== contextID
+    }
+    const lost = [...known].filter(address => !ownAddresses.has(address) && !isOthers(address))
+    const moved = new Set([...lost, ...[...ownAddresses].filter(address => !known.has(address))])
+    if (moved.size === 0) return
+    datapath.forgetAddresses(moved)
+    this.#memory.noteForgotten(namespace, moved)
   }
 
   /** Connections that begin between this and the rules belong to no flow that these know. */
@@ -175,8 +198,21 @@ class Enforcing implements NfqEnforcer {
     if (!enforced) return
     this.#enforced.delete(contextID)
     this.#handshakes.remove(contextID)
-    if (enforced.datapath === this.#ownDatapath) enforced.datapath.removePU(enforced.queueNumber, contextID)
-    else enforced.datapath.close()
+    const { datapath, queueNumber } = enforced
+    if (datapath === this.#ownDatapath) {
+      datapath.removePU(queueNumber, contextID)
+      this.#leaveAddresses(enforced, contextID)
+    } else datapath.close()
+    this.#memory.noteAddresses(contextID, undefined)
+  }
+
+  /** Where the kernel refuses, the next owner of the addresses tries again. */
+  #leaveAddresses(enforced: Enforced, contextID: string): void {
+    try {
+      this.#moveAddresses(enforced, contextID, NO_ADDRESSES)
+    } catch (error) {
+      this.#onError(error)
+    }
   }
 
   updateSecrets(suites: readonly SecretSuite[]): Promise<void> {
@@ -284,7 +320,14 @@ class Enforcing implements NfqEnforcer {
       const namespaces = enforced.map(([, { namespace, datapath }]) => {
         return [namespace, { epoch: datapath.epoch, liveFlows: datapath.liveFlows() }] as const
       })
-      return { policies: new Map(policies), namespaces: new Map(namespaces) }
+      const addresses = enforced.map(([contextID]) => {
+        return [contextID, this.#memory.addresses(contextID) ?? NO_ADDRESSES] as const
+      })
+      return {
+        policies: new Map(policies),
+        namespaces: new Map(namespaces),
+        addresses: new Map(addresses),
+      }
     })
   }
 

@@ -1,7 +1,7 @@
 import { EPOCH_COUNT, epochDifference, epochOfMark, stateOfMark } from '@trireme/core'
 import type { Connection, Connections, ListedSocket } from './connections.js'
 import { judgeLiveFlow } from './datapath/decide-again.js'
-import type { LiveFlow } from './datapath/live-flows.js'
+import { hasAddress, type LiveFlow } from './datapath/live-flows.js'
 import type { Path } from './datapath/path.js'
 import type { PUContext } from './datapath/pu-context.js'
 import { decideByAddress } from './datapath/unidentified.js'
@@ -76,6 +76,24 @@ export class Settlement {
       })
       this.#end(connections, revoked)
     })
+  }
+
+  /**
+   * Ends and forgets all connections with one of the addresses, each the text of 16 bytes, at an end: they are another PU's from now
+   * on, which must not have what was decided for the last one.
+   */
+  forgetAddresses(addresses: ReadonlySet<string>): void {
+    if (addresses.size === 0) return
+    const isTheirs = (key: string) => hasAddress(key, addresses)
+    this.#with(connections => {
+      const theirs = connections
+        .list()
+        .filter(({ asClient, asServer }) => isTheirs(asClient) || isTheirs(asServer))
+      this.#end(connections, theirs)
+      // Also where the kernel cannot end sockets.
+      connections.forget(theirs)
+    })
+    this.#path.live.removeWhere(({ key }) => isTheirs(key))
   }
 
   /** Forgets the live flows that the kernel knows no connection of. */

@@ -17,6 +17,11 @@ export interface LiveFlow {
   readonly addedAtMs: number
 }
 
+/** Whether one of the addresses, each the text of 16 bytes, is at an end of the flow key. */
+export function hasAddress(key: string, addresses: ReadonlySet<string>): boolean {
+  return addresses.has(key.slice(0, 16)) || addresses.has(key.slice(18, 34))
+}
+
 const MAX_LIVE_FLOWS = 131_072
 
 /** The live flows of one network namespace, by role and key; beyond the bound the eldest go, of the PU that has most. */
