@@ -188,6 +188,19 @@ describe('PUs behind interfaces', () => {
     expect(table.hasAddresses).toBe(false)
   })
 
+  it('have each address for the last that got it', () => {
+    const table = new PUTable()
+    const address = parseAddress('192.0.2.1')
+    const [first, second] = [behind('first', '192.0.2.1'), behind('second', '192.0.2.1')]
+    table.set(1, first)
+    table.set(2, second)
+    table.set(1, first)
+    expect(table.byAddress(address)).toBe(second)
+    table.set(1, behind('first', '192.0.2.2'))
+    table.set(1, first)
+    expect(table.byAddress(address)).toBe(first)
+  })
+
   it('have their sockets asked for in their own namespaces, and end where they are', () => {
     const ended: string[] = []
     const open = ({ netns = 'host' }: ConnectionsOptions): Connections => {

@@ -114,6 +114,11 @@ export class ContainerUnits {
     await this.#reporting(unit, () => unit.stop())
   }
 
+  /** Whether it has ended, and others live on in its network namespace. */
+  isLingering(containerID: string): boolean {
+    return this.#lingering.has(containerID)
+  }
+
   /** Ended containers that waited for inhabitants and have none any more. */
   deserted(): readonly string[] {
     return [...this.#lingering].filter(containerID => {

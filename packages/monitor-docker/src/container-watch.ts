@@ -178,7 +178,15 @@ export class ContainerWatch {
     this.#admitted.delete(containerID)
     if (this.#isDoubtful(containerID, 'ended')) return
     await this.#units.end(containerID)
+    if (this.#units.isLingering(containerID)) await this.#leaveInterfaces(containerID)
     this.#endDeserted()
+  }
+
+  /** Whoever lingers has no interface any more: the next container may have its address. */
+  async #leaveInterfaces(containerID: string): Promise<void> {
+    if (this.#settings.readInterfaces === undefined) return
+    const container = await this.#inspect(containerID)
+    if (container !== undefined) await this.#units.refresh(container)
   }
 
   /** For a container of which the engine knows nothing any more. */

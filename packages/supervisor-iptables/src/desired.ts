@@ -36,9 +36,21 @@ export function withPU(desired: Desired, supervised: SupervisedPU): Desired {
   for (const { pu: other } of desired.pus.values()) {
     if (other.contextID !== pu.contextID) checkPorts(pu, other)
   }
-  const pus = new Map(desired.pus).set(pu.contextID, supervised)
+  const pus = new Map(desired.pus)
+  if (gainsAddress(pu, pus.get(pu.contextID)?.pu)) pus.delete(pu.contextID)
+  pus.set(pu.contextID, supervised)
   const epoch = laterEpoch(desired.epoch, supervised.enforcement.epoch)
   return { ...desired, epoch, pus, ...withoutInherited(desired, pu.contextID) }
+}
+
+/** Whether it has an address of its own that it had not: such PUs go last, for the last to get an address has it. */
+function gainsAddress(pu: PUInfo, before: PUInfo | undefined): boolean {
+  const known = new Set(before ? addressesOf(before) : [])
+  return addressesOf(pu).some(address => !known.has(address))
+}
+
+function addressesOf({ runtime: { isolation } }: PUInfo): readonly string[] {
+  return isolation.by === 'interfaces' ? isolation.interfaces.flatMap(({ addresses }) => addresses) : []
 }
 
 /** Changes of two PUs may come in another order than the enforcer made them. */

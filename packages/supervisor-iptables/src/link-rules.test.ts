@@ -1,9 +1,11 @@
 import type { PUInterface } from '@trireme/core'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { chainNames, puChainNames, puHash } from './chain-names.js'
+import { NOTHING, withPU } from './desired.js'
 import { FAMILIES, type Family } from './family.js'
 import { IptablesInMemory } from './iptables-in-memory.js'
 import { type SupervisedPlace, supervisorOver } from './iptables-supervisor.js'
+import { linksIn } from './link-rules.js'
 import { FILTER_QUEUE, testPU } from './pu-fixture.js'
 import { layoutOf, type RuleInput } from './rules.js'
 
@@ -37,6 +39,25 @@ describe('a PU behind an interface', () => {
     for (const { jumps } of [filter, security]) {
       expect(jumps.map(({ from }) => from)).toEqual(['INPUT', 'OUTPUT', 'FORWARD'])
     }
+  })
+
+  it('has its address for itself: the last that got it is asked first', () => {
+    const [first, second] = ['first', 'second'].map((contextID, i) => ({
+      pu: puBehind(contextID, [{ ...INTERFACE, name: `veth${i}` }]),
+      enforcement: queue,
+    }))
+    const order = (...supervised: readonly (typeof first)[]) => {
+      const { pus } = supervised.reduce((desired, each) => withPU(desired, each!), NOTHING)
+      return linksIn({ ...input, pus: [...pus.values()] }, 'IPv4')
+        .filter(({ direction, isStray }) => direction === 'in' && !isStray)
+        .map(({ hash }) => hash)
+    }
+    const [one, two] = ['first', 'second'].map(puHash)
+    expect(new Set(order(first, second).slice(0, 2))).toEqual(new Set([two]))
+    // A new policy is no new address.
+    expect(order(first, second, first)).toEqual([two, two, one, one])
+    const elsewhere = { pu: puBehind('first', []), enforcement: queue }
+    expect(order(first, second, elsewhere, first)).toEqual([one, one, two, two])
   })
 
   it('is told by its port and its address together; all else at its port is lost', () => {

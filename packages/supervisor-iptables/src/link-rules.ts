@@ -19,9 +19,9 @@ import { linkMessageRules } from './pu-rules.js'
 import { type Rule, rule } from './rule.js'
 import type { RuleInput } from './rules.js'
 
-/** The links of one family: of the PUs, and those that an earlier process left. */
+/** The links of one family: of the PUs, the last first, for an address is its last owner's, and those that an earlier process left. */
 export function linksIn({ pus, inheritedLinks }: RuleInput, family: Family): readonly Link[] {
-  const all = [...pus.flatMap(({ pu }) => linksOf(pu)), ...inheritedLinks]
+  const all = [...pus.toReversed().flatMap(({ pu }) => linksOf(pu)), ...inheritedLinks]
   return all.filter(link => link.family === family)
 }
 

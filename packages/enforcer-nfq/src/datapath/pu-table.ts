@@ -4,11 +4,14 @@ import { type PUContext, textOf } from './pu-context.js'
 export class PUTable {
   readonly #byContext = new Map<string, PUContext>()
   readonly #byQueue = new Map<number, PUContext>()
-  /** Those with addresses of their own. */
+  /** Those with addresses of their own; whoever got one last has it. */
   #byAddress: ReadonlyMap<string, PUContext> = new Map()
 
   /** Adds or replaces. */
   set(queueNumber: number, pu: PUContext): void {
+    const before = this.#byContext.get(pu.contextID)?.ownAddresses
+    const hasGained = [...(pu.ownAddresses ?? [])].some(address => !before?.has(address))
+    if (hasGained) this.#byContext.delete(pu.contextID)
     this.#byContext.set(pu.contextID, pu)
     this.#byQueue.set(queueNumber, pu)
     this.#index()
