@@ -53,6 +53,13 @@ describe('adoption', () => {
     expect(adoption.size).toBe(1)
   })
 
+  it('gives up those that still wait when their time is over', () => {
+    const adoption = new Adoption([socket(), socket({ localPort: 8081 })], 60_000)
+    expect(adoption.take(leaving(), 'app', 59_999)).toBe('first')
+    expect(adoption.take(segment('10.0.0.1', 8081, '10.0.0.2', 40_000), 'app', 60_000)).toBeUndefined()
+    expect(adoption.take(leaving(), 'app', 60_001)).toBe('more')
+  })
+
   it('counts a connection within the namespace once', () => {
     const other = { localAddress: socket().peerAddress, localPort: 40_000 }
     const back = { ...other, peerAddress: socket().localAddress, peerPort: 8080 }

@@ -15,7 +15,11 @@ export class Adoption {
   /** When each was adopted. */
   readonly #adopted = new Map<string, number>()
 
-  constructor(sockets: readonly ConnectedSocket[]) {
+  readonly #untilMs: number
+
+  /** @param untilMs when those that wait still are given up; never, by default. */
+  constructor(sockets: readonly ConnectedSocket[], untilMs = Number.POSITIVE_INFINITY) {
+    this.#untilMs = untilMs
     this.#tuples = new Set(sockets.map(tupleOf))
   }
 
@@ -28,6 +32,7 @@ export class Adoption {
   take(packet: TcpPacket, side: 'app' | 'net', nowMs: number): 'first' | 'more' | undefined {
     const [own, peers] = [packet.flowKey(), packet.reverseFlowKey()]
     const [tuple, opposite] = side === 'app' ? [own, peers] : [peers, own]
+    if (nowMs >= this.#untilMs) this.#tuples.clear()
     if (this.#tuples.delete(tuple)) {
       // Where both ends are in the namespace, both sockets are here, and they are one connection.
       const isShared = this.#tuples.delete(opposite)

@@ -143,6 +143,31 @@ describe('start and stop', () => {
     expect(looked).toEqual([undefined])
   })
 
+  it('adopts nothing of a PU that was in force in the time of an earlier process', async () => {
+    const journal = inMemoryFlowJournal()
+    let looked = 0
+    const next = async () => {
+      const each = newEnforcer({
+        journal,
+        readSockets: () => {
+          looked++
+          return []
+        },
+      })
+      await each.start()
+      await each.enforce(pu('a'))
+      return each
+    }
+    await (await next()).stop()
+    expect(looked).toBe(1)
+    const second = await next()
+    expect(looked).toBe(1)
+    await second.unenforce('a')
+    await second.enforce(pu('a'))
+    expect(looked).toBe(2)
+    await second.stop()
+  })
+
   it('does not enforce before it is started', async () => {
     await expect(enforcer.enforce(pu('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
   })

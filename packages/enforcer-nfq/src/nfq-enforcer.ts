@@ -38,6 +38,8 @@ const RENEWAL_CHECK_MS = 5000
 const SWEEP_MS = 5000
 const JOURNAL_MS = 1000
 const OWN_NAMESPACE = ''
+/** What a PU behind interfaces says of its own sockets is believed for so long: it may be able to make them up. */
+const ADOPT_BEHIND_MS = 60_000
 const NO_ADDRESSES: ReadonlySet<string> = new Set()
 
 /** Decides on packets from NFQUEUE. */
@@ -154,7 +156,9 @@ class Enforcing implements NfqEnforcer {
     const known = this.#memory.policy(contextID)
     const mayRevoke = onPolicyChange === 'revoke' && known !== undefined && known !== digest
     try {
-      const mayAdopt = isFirst && adopt === 'keep' && context.pu.runtime.isNew !== true
+      // What was in force in the time of an earlier process has let its connections in already: others it may have made up since.
+      const isKnown = this.#memory.addresses(contextID) !== undefined
+      const mayAdopt = isFirst && !isKnown && adopt === 'keep' && context.pu.runtime.isNew !== true
       this.#moveAddresses(enforced, contextID, ownAddresses)
       const adoption = mayAdopt ? this.#snapshot(context.pu) : undefined
       datapath.setPU(queueNumber, context, mayRevoke)
@@ -190,7 +194,9 @@ class Enforcing implements NfqEnforcer {
   /** Connections that begin between this and the rules belong to no flow that these know. */
   #snapshot({ runtime }: PUInfo): Adoption {
     const { readSockets = readConnectedSockets } = this.#options
-    return new Adoption(socketsOf(runtime, readSockets(socketNamespaceOf(runtime.isolation))))
+    const sockets = socketsOf(runtime, readSockets(socketNamespaceOf(runtime.isolation)))
+    const untilMs = runtime.isolation.by === 'interfaces' ? this.#now() + ADOPT_BEHIND_MS : Infinity
+    return new Adoption(sockets, untilMs)
   }
 
   async unenforce(contextID: string): Promise<void> {
