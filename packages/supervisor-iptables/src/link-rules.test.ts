@@ -77,8 +77,19 @@ describe('a PU behind an interface', () => {
     ])
     expect(chain(chains.stray)).toEqual(['-j DROP'])
     expect(chain(names.from, 'IPv6')[0]).toContain('-s fd00::2/128 ')
-    // Neighbours must find each other.
-    expect(chain(chains.stray, 'IPv6')).toHaveLength(9)
+  })
+
+  it('finds its neighbours, and is no router', () => {
+    const advertisement = '-p ipv6-icmp -m icmp6 --icmpv6-type 134'
+    const stray = chain(chains.stray, 'IPv6')
+    expect(stray.slice(0, 2)).toEqual([
+      `-m physdev --physdev-in veth1 ${advertisement} -j DROP`,
+      `-i veth1 ${advertisement} -j DROP`,
+    ])
+    expect(stray).toContain('-p ipv6-icmp -m icmp6 --icmpv6-type 135 -m hl --hl-eq 255 -j RETURN')
+    expect(stray).toHaveLength(11)
+    expect(chain(chains.from, 'IPv6')[1]).toBe(`${advertisement} -j DROP`)
+    expect(chain(chains.to, 'IPv6').join('\n')).not.toContain(advertisement)
   })
 
   it('goes by command, excluded network, SYN, state and PU, like every other', () => {

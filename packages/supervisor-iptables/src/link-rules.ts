@@ -57,9 +57,24 @@ export function linkChains(input: RuleInput, family: Family): readonly [string, 
       return [
         [chains.from, entryRules(input, { ...entry, direction: 'out' })],
         [chains.to, entryRules(input, { ...entry, direction: 'in' })],
-        [chains.stray, [...linkMessageRules(family), rule`-j DROP`]],
+        [chains.stray, strayRules(links, hash, family)],
       ]
     }),
+  ]
+}
+
+/** A container that advertised itself as a router would get what others send (RFC 4861 section 4.2). */
+const FROM_A_ROUTER: Rule = rule`-p ipv6-icmp -m icmp6 --icmpv6-type 134`
+
+/** Advertisements of a router come from an address of the link, which is no PU's own. */
+function strayRules(links: readonly Link[], hash: string, family: Family): readonly Rule[] {
+  const sent = links.filter(link => family === 'IPv6' && link.hash === hash && link.isStray)
+  return [
+    ...sent
+      .filter(({ direction }) => direction === 'out')
+      .map(({ match }) => rule`${match} ${FROM_A_ROUTER} -j DROP`),
+    ...linkMessageRules(family),
+    rule`-j DROP`,
   ]
 }
 
@@ -101,6 +116,7 @@ function entryRules(input: RuleInput, { chains, family, direction, isInherited }
   const demote = rule`${OPENING_SYN} ${HAS_STATE} ${setState('handshake', filterQueue)}`
   return [
     rule`${isCommand(filterQueue)} -g ${names.set}`,
+    ...(direction === 'out' && family === 'IPv6' ? [rule`${FROM_A_ROUTER} -j DROP`] : []),
     ...networkMatches(ofFamily(networks.excluded, family), peer, names.prefix).map(
       match => rule`${match} -j RETURN`,
     ),

@@ -18,10 +18,14 @@ import { type Rule, rule } from './rule.js'
 import type { SupervisedPU } from './supervised-pu.js'
 
 /**
- * What the kernel itself says on its links, without which there is no IPv6 (RFC 4890 section 4.4): multicast listener query,
- * report, done and report of version 2 (RFC 2710, RFC 3810), and neighbour discovery (RFC 4861).
+ * What the kernel itself says on its links, without which there is no IPv6 (RFC 4890 section 4.4), by the hop limit that says that it
+ * was sent on this link: multicast listener query, report, done and report of version 2 (RFC 2710, RFC 3810 section 5), which no
+ * router passes on, and neighbour discovery, which none can have passed on (RFC 4861 section 7.1).
  */
-const LINK_MESSAGES: readonly number[] = [130, 131, 132, 143, 133, 134, 135, 136]
+const LINK_MESSAGES = [
+  { hopLimit: 1, types: [130, 131, 132, 143] },
+  { hopLimit: 255, types: [133, 134, 135, 136] },
+] as const
 
 /** The chains of one PU. A packet that gets here belongs to the PU and to no flow with a state that is still good. */
 export function puChains(supervised: SupervisedPU, of: PUContext): ReadonlyMap<string, readonly Rule[]> {
@@ -51,10 +55,12 @@ export function denyRules(family: Family): readonly Rule[] {
   return [...alwaysRules(family), rule`-j DROP`]
 }
 
-/** Lets the messages of the link pass. */
+/** Lets the messages of the link pass. What was not sent on it is judged like any other packet. */
 export function linkMessageRules(family: Family): readonly Rule[] {
-  const types = family === 'IPv6' ? LINK_MESSAGES : []
-  return types.map(type => rule`-p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j RETURN`)
+  if (family === 'IPv4') return []
+  return LINK_MESSAGES.flatMap(({ hopLimit, types }) =>
+    types.map(type => rule`-p ipv6-icmp -m icmp6 --icmpv6-type ${type} -m hl --hl-eq ${hopLimit} -j RETURN`),
+  )
 }
 
 function synChain({ chains, direction }: PUSide): string {

@@ -170,14 +170,14 @@ describe('the rules', () => {
 
   it('are the same in IPv6, where messages of the link pass too', () => {
     expect(puChain('out', input, 'IPv6').slice(0, 12)).toEqual([
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 130 -j RETURN',
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 131 -j RETURN',
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 132 -j RETURN',
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 143 -j RETURN',
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j RETURN',
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 134 -j RETURN',
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN',
-      '-p ipv6-icmp -m icmp6 --icmpv6-type 136 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 130 -m hl --hl-eq 1 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 131 -m hl --hl-eq 1 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 132 -m hl --hl-eq 1 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 143 -m hl --hl-eq 1 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 133 -m hl --hl-eq 255 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 134 -m hl --hl-eq 255 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 135 -m hl --hl-eq 255 -j RETURN',
+      '-p ipv6-icmp -m icmp6 --icmpv6-type 136 -m hl --hl-eq 255 -j RETURN',
       `-m conntrack --ctstate INVALID ${log('drop.state')}`,
       '-m conntrack --ctstate INVALID -j DROP',
       '-p ipv6-icmp -m conntrack --ctstate RELATED -j RETURN',
