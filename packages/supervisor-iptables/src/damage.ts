@@ -1,4 +1,4 @@
-import { FAMILIES, type Family } from './family.js'
+import { FAMILIES } from './family.js'
 import type { Generation } from './generation.js'
 import type { Jump, Layout, TableLayout, TableName } from './layout.js'
 import { isSameJump } from './render.js'
@@ -10,25 +10,22 @@ import { isSameJump } from './render.js'
  */
 export function damageIn(found: Generation, made: Generation): readonly string[] {
   return FAMILIES.flatMap(family =>
-    tablesOf(made[family]).flatMap(table => tableDamage({ family, table }, found, made)),
+    tablesOf(made[family]).flatMap(table =>
+      tableDamage(found[family][table], made[family][table]).map(what => `${family} ${table}: ${what}`),
+    ),
   )
-}
-
-interface Place {
-  readonly family: Family
-  readonly table: TableName
 }
 
 function tablesOf(layout: Layout): readonly TableName[] {
   return Object.keys(layout) as TableName[]
 }
 
-function tableDamage({ family, table }: Place, found: Generation, made: Generation): readonly string[] {
-  const [now, then] = [found[family][table], made[family][table]]
+/** The same of one table. */
+export function tableDamage(now: TableLayout, then: TableLayout): readonly string[] {
   const changed = [...then.chains].filter(([chain, rules]) => now.chains.get(chain)?.length !== rules.length)
   const chains = changed.length === 0 ? [] : [`${changed.length} chains changed`]
   const jumps = then.jumps.flatMap(jump => jumpDamage(jump, now))
-  return [...chains, ...jumps].map(what => `${family} ${table}: ${what}`)
+  return [...chains, ...jumps]
 }
 
 function jumpDamage(jump: Jump, { jumps }: TableLayout): readonly string[] {

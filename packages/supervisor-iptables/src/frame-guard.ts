@@ -1,3 +1,4 @@
+import { tableDamage } from './damage.js'
 import type { Iptables } from './iptables.js'
 import { jump, type TableLayout } from './layout.js'
 import type { Link } from './links.js'
@@ -14,15 +15,17 @@ const NO_FRAMES: TableLayout = { chains: new Map(), jumps: [] }
 export class FrameGuard {
   readonly #programs: Iptables
   readonly #prefix: string
-  /** Ports that are guarded; undefined while an earlier process may have left some. */
+  /** Ports that are guarded; undefined while others may have changed that. */
   #ports: ReadonlySet<string> | undefined = new Set()
+  /** What was made last. */
+  #made = NO_FRAMES
 
   constructor(programs: Iptables, prefix: string) {
     this.#programs = programs
     this.#prefix = prefix
   }
 
-  /** Whoever was here before may have guarded ports. */
+  /** An earlier process may have guarded ports, or another program taken the guard away: the next change makes it anew. */
   expectOthers(): void {
     this.#ports = undefined
   }
@@ -37,13 +40,26 @@ export class FrameGuard {
     await this.#guard(ports)
   }
 
+  /** What other programs did to the guard: see `damageIn`. Nothing where it was changed while this looked. */
+  async damage(): Promise<readonly string[]> {
+    const made = this.#made
+    if (made === NO_FRAMES) return []
+    const damage = tableDamage(await this.#read(), made).map(what => `frames: ${what}`)
+    return made === this.#made ? damage : []
+  }
+
+  async #read(): Promise<TableLayout> {
+    const saved = await this.#programs.saveFrames()
+    return saved === '' ? NO_FRAMES : parseTable(saved, this.#prefix)
+  }
+
   async #guard(ports: ReadonlySet<string>): Promise<void> {
     const known = this.#ports
     if (known && known.size === ports.size && [...ports].every(port => known.has(port))) return
-    const saved = await this.#programs.saveFrames()
-    const current = saved === '' ? NO_FRAMES : parseTable(saved, this.#prefix)
-    const input = renderTable('filter', { current, target: this.#layout(ports), policy: 'RETURN' })
+    const target = this.#layout(ports)
+    const input = renderTable('filter', { current: await this.#read(), target, policy: 'RETURN' })
     if (input !== '') await this.#programs.restoreFrames(input)
+    this.#made = target
     this.#ports = ports
   }
 

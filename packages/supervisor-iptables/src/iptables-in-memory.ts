@@ -42,18 +42,15 @@ export class IptablesInMemory implements Iptables {
 
   /** Every input given to `restoreFrames`, in order. */
   readonly frameInputs: string[] = []
-  #frames = ''
+  readonly #frames = tableOf(['INPUT', 'FORWARD', 'OUTPUT'])
 
   async saveFrames(): Promise<string> {
-    return this.#frames
+    return printTable('filter', this.#frames)
   }
 
   async restoreFrames(input: string): Promise<void> {
     this.frameInputs.push(input)
-    const lines = input.split('\n').filter(line => !/^-[DX]|^[*]|^COMMIT|^$/.test(line))
-    const gone = [...input.matchAll(/^-X (\S+)$/gm)].map(([, chain]) => chain)
-    const kept = lines.filter(line => !gone.some(chain => line.startsWith(`:${chain} `)))
-    this.#frames = kept.map(line => line.replace(/^-I (\S+) 1/, '-A $1')).join('\n')
+    for (const line of input.split('\n')) applyLine(this.#frames, line)
   }
 
   /** Whether bridged packets pass the rules. */
@@ -141,6 +138,10 @@ function printTable(name: string, { policies, rules }: MemoryTable): string {
 function emptyTable(name: string): MemoryTable {
   const chains = BUILT_IN[name]
   if (!chains) throw refused(`no table ${name}`)
+  return tableOf(chains)
+}
+
+function tableOf(chains: readonly string[]): MemoryTable {
   return {
     policies: new Map(chains.map(chain => [chain, 'ACCEPT'])),
     rules: new Map(chains.map(chain => [chain, []])),

@@ -255,8 +255,10 @@ class IptablesSupervisor implements NamespaceSupervisor {
     let found: readonly string[] = []
     try {
       await this.#changes.settled()
-      found = await this.#rules.damage()
+      const frames = await this.#frames.damage()
+      found = [...(await this.#rules.damage()), ...frames]
       if (found.length > 0 && !this.#changes.isBusy) {
+        if (frames.length > 0) this.#frames.expectOthers()
         await this.#change(desired => ({ ...desired }))
         onDisturbance({ found })
       }

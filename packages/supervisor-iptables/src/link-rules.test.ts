@@ -4,7 +4,7 @@ import { chainNames, puChainNames, puHash } from './chain-names.js'
 import { NOTHING, withPU } from './desired.js'
 import { FAMILIES, type Family } from './family.js'
 import { IptablesInMemory } from './iptables-in-memory.js'
-import { type SupervisedPlace, supervisorOver } from './iptables-supervisor.js'
+import { type RulesDisturbance, type SupervisedPlace, supervisorOver } from './iptables-supervisor.js'
 import { linksIn } from './link-rules.js'
 import { FILTER_QUEUE, testPU } from './pu-fixture.js'
 import { layoutOf, type RuleInput } from './rules.js'
@@ -200,6 +200,20 @@ describe('supervising a PU behind an interface', () => {
     expect(await programs.saveFrames()).toContain('veth2')
     await supervisor.uninstall()
     expect(await programs.saveFrames()).not.toContain(names.prefix)
+  })
+
+  it('is guarded again where another program has flushed the frames, and that is told', async () => {
+    const found: RulesDisturbance[] = []
+    const supervisor = make(false, { checkMs: 1, onDisturbance: disturbance => found.push(disturbance) })
+    await supervisor.start()
+    await supervisor.supervise(web, queue)
+    const before = await programs.saveFrames()
+    const flush = `-D FORWARD -j ${names.prefix}PORTS\n:${names.prefix}FRAMES RETURN`
+    await programs.restoreFrames(`*filter\n${flush}\nCOMMIT\n`)
+    await vi.waitFor(() => expect(found).toHaveLength(1))
+    expect(found).toEqual([{ found: ['frames: 1 chains changed', 'frames: no jump from FORWARD'] }])
+    expect(await programs.saveFrames()).toBe(before)
+    await supervisor.stop()
   })
 
   it('outlives the process and denies, until the PU is supervised again or nobody wants it', async () => {
