@@ -15,7 +15,9 @@ import { DockerEngine } from './docker-engine.js'
 const TIERS = ['frontend', 'backend', 'database'] as const
 type Tier = (typeof TIERS)[number]
 
-const FORGER = fileURLToPath(new URL('../harness/programs/forged-frames.py', import.meta.url))
+const [FORGER, THIEF] = ['forged-frames', 'frame-thief'].map(name =>
+  fileURLToPath(new URL(`../harness/programs/${name}.py`, import.meta.url)),
+) as [string, string]
 const PORT = 7000
 const UDP_PORT = 5000
 /** The database's, which strangers may dial, and the backend's. */
@@ -101,6 +103,17 @@ async function rulesOfHost(): Promise<string> {
   return `${await rulesSnapshot(hosts.a.namespace)}\n${normaliseRules(frames)}`
 }
 
+async function macOf(tier: string): Promise<string> {
+  const links = await mustRun(inside(tier, ['ip', '-json', 'link', 'show', 'eth0']))
+  return JSON.parse(links)[0].address
+}
+
+/** How many frames of the host would have gone to the port of another. */
+async function keptFromPorts(): Promise<number> {
+  const saved = await hosts.a.namespace.mustRun(['ebtables-nft-save', '-c'])
+  return Number(/^\[(\d+):\d+\] -A TRI-\w+-OTHERS -j DROP$/m.exec(saved)?.[1] ?? 0)
+}
+
 async function outcomeOf(opening: Promise<Session>) {
   const session = await opening
   await session.stop()
@@ -162,14 +175,31 @@ describe('containers enforced at the bridge of the host', () => {
     const argv = inside('database', program('udp-listener', String(UDP_PORT)))
     const listener = teardown.own(new JSONLinesProcess(argv))
     await listener.next()
-    const links = await mustRun(inside('database', ['ip', '-json', 'link', 'show', 'eth0']))
-    const [{ address: mac }] = JSON.parse(links)
+    const mac = await macOf('database')
     const [own, forged, to] = TIERS.map(tier => addresses.get(tier)!)
     const forger = ['python3', FORGER, 'eth0', mac, own!, forged!, to!, String(UDP_PORT)]
     await mustRun(inside('frontend', forger))
     expect(await listener.next()).toEqual({ text: 'own' })
     await mustRun(inside('frontend', forger))
     expect(await listener.next()).toEqual({ text: 'own' })
+  })
+
+  it('get nothing that the host routes to another by claiming its MAC address', async () => {
+    const live = await connectPlainly(hosts.b, { address: hosts.a.addresses.IPv4, port: PUBLISHED })
+    expect(await live.exchange(1000)).toMatchObject({ equal: true })
+    const claim = ['python3', THIEF, 'eth0', await macOf('database'), addresses.get('database')!]
+    const thief = teardown.own(new JSONLinesProcess(inside('frontend', claim)))
+    await thief.next()
+    const before = await keptFromPorts()
+    const exchange = live.exchange(1000)
+    await eventually('it is kept from the wrong port', async () => (await keptFromPorts()) > before + 1)
+    thief.send('')
+    expect(await thief.next()).toBe(0)
+    await thief.stop()
+    // What its owner sends brings the address back.
+    await outcomeOf(connect('database', addresses.get('backend')!))
+    expect(await exchange).toMatchObject({ equal: true })
+    await live.stop()
   })
 
   it('are refused where they have an interface that no bridge of the host is before', async () => {

@@ -308,7 +308,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
     if (isInstalled) await this.#sets.retain(NO_SETS)
     else await this.#sets.removeAll()
     if (!isInstalled && usesLinks(there, this.#names)) this.#frames.expectOthers()
-    await this.#frames.retain(new Set())
+    await this.#frames.retain(new Map())
   }
 
   async #switchTo(desired: Desired, vanishedPaths: ReadonlySet<string>): Promise<void> {

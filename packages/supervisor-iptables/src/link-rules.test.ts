@@ -202,6 +202,37 @@ describe('supervising a PU behind an interface', () => {
     expect(await programs.saveFrames()).not.toContain(names.prefix)
   })
 
+  it('gets at its port what the host sends to its own addresses, and neighbour discovery', async () => {
+    const supervisor = make()
+    await supervisor.start()
+    await supervisor.supervise(web, queue)
+    const lines = (await programs.saveFrames()).split('\n')
+    const rules = lines.filter(line => line.startsWith('-A ')).map(line => line.replaceAll(names.prefix, ''))
+    expect(rules).toEqual(
+      expect.arrayContaining([
+        '-A OUTPUT -j TO-PORTS',
+        '-A TO-PORTS -o veth1 -j E-veth1',
+        '-A E-veth1 -p IPv4 --ip-dst 172.17.0.2/32 -j RETURN',
+        '-A E-veth1 -p IPv6 --ip6-dst fd00::2/128 -j RETURN',
+        '-A E-veth1 -j OTHERS',
+      ]),
+    )
+    expect(rules.filter(line => line.startsWith('-A OTHERS '))).toEqual([
+      '-A OTHERS -p ARP -j RETURN',
+      '-A OTHERS -p IPv6 --ip6-dst ff00::/8 -j RETURN',
+      '-A OTHERS -p IPv6 --ip6-dst fe80::/10 --ip6-proto ipv6-icmp --ip6-icmp-type 133:136/0:255 -j RETURN',
+      '-A OTHERS -j DROP',
+    ])
+    await supervisor.stop()
+    // What an earlier process left is guarded for the same addresses.
+    const second = make()
+    const before = await programs.saveFrames()
+    await second.start()
+    expect(await programs.saveFrames()).toBe(before)
+    await second.uninstall()
+    expect(await programs.saveFrames()).not.toContain(names.prefix)
+  })
+
   it('is guarded again where another program has flushed the frames, and that is told', async () => {
     const found: RulesDisturbance[] = []
     const supervisor = make(false, { checkMs: 1, onDisturbance: disturbance => found.push(disturbance) })
