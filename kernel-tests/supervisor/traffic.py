@@ -8,6 +8,8 @@ stream ADDRESS PORT             prints "started", sends numbers and expects each
 udp ADDRESS PORT [SOURCE_PORT]  sends a datagram, expects it back
 dns ADDRESS ROUNDS              asks for A and AAAA at once from one socket, ROUNDS times: how long the slowest took, or "timeout"
 ping ADDRESS                    sends an ICMP echo request from a raw socket, expects the reply
+link-message ADDRESS TYPE HOPS
+                                sends an ICMPv6 message of this type and hop limit from a raw socket: "sent" or an errno name
 segment SOURCE ADDRESS PORT     sends a mid-stream segment with data from a raw socket, source port 40001
 option-syn SOURCE ADDRESS PORT  sends a SYN with TCP option kind 254 from a raw socket
 deceive ADDRESS PORT            answers a SYN so that conntrack calls it invalid, then sends data so; prints "ready"
@@ -165,6 +167,16 @@ def dns(address, rounds):
     outcome(ask)
 
 
+def link_message(address, kind, hops):
+    def send():
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+            raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, int(hops))
+            raw.sendto(bytes([int(kind)]) + bytes(23), (address, 0))
+        return "sent"
+
+    outcome(send)
+
+
 def ping(address):
     is_v6 = ":" in address
     kind, protocol = (128, socket.IPPROTO_ICMPV6) if is_v6 else (8, socket.IPPROTO_ICMP)
@@ -286,6 +298,7 @@ COMMANDS = {
     "segment": segment,
     "udp": udp,
     "dns": dns,
+    "link-message": link_message,
     "ping": ping,
     "option-syn": option_syn,
     "deceive": deceive,
