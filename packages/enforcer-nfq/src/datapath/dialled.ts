@@ -7,14 +7,16 @@ import type { Path } from './path.js'
 import type { PUContext } from './pu-context.js'
 
 /**
- * Whether the client dialled somebody else: the address in the overlay is neither the packet's destination, nor one of this
- * host's under the same port, nor an alias of the PU. Such a SYN was relayed or reflected.
+ * Whether the client dialled somebody else: the address in the overlay is neither the packet's destination, nor an alias of the PU,
+ * nor one of this host's under the same port. Such a SYN was relayed or reflected. The host's addresses are not those of a PU that
+ * has a network of its own; a loopback may have been translated: see `isForeignLoopback`.
  */
 export function isMisdirected(path: Path, pu: PUContext, packet: TcpPacket, syn: SynOverlay): boolean {
   const isSamePort = syn.dialledPort === packet.destinationPort
   if (isSamePort && Buffer.compare(syn.dialledAddress, packet.destination) === 0) return false
   if (pu.hasAlias(formatAddress(syn.dialledAddress), syn.dialledPort)) return false
-  return !(isSamePort && path.addresses.has(syn.dialledAddress))
+  const isHosts = pu.isApart ? isLoopbackAddress : (address: Uint8Array) => path.addresses.has(address)
+  return !(isSamePort && isHosts(syn.dialledAddress))
 }
 
 /**

@@ -68,6 +68,22 @@ describe('flaw 7: a SYN speaks for its sender only where he sent it', () => {
     expect(server.records).toEqual([expect.objectContaining({ reason: 'misdirected' })])
   })
 
+  it('flaw 7: to an address of its host that is no alias of a PU with a network of its own', async () => {
+    const dialled = { address: '203.0.113.9', port: SERVER.port }
+    const isolation = { by: 'netns', path: '/proc/self/ns/net' } as const
+    for (const [pu, reasons] of [
+      [{}, []],
+      [{ isolation }, ['misdirected']],
+      [{ isolation, aliases: [`${dialled.address}:${dialled.port}`] }, []],
+    ] as const) {
+      const serverHost = { hostAliases: [dialled.address] }
+      const { network, client, server } = await twoHosts({ server: { ...web(), ...pu }, serverHost })
+      client.tcp.connect(CLIENT, dialled)
+      network.inject(readdressed(network.sent[0]!, { destination: SERVER }))
+      expect(server.records.map(({ reason }) => reason)).toEqual(reasons)
+    }
+  })
+
   it('flaw 7: dialled to the loopback of another host', async () => {
     const { network, client, server } = await lured()
     const loopback = { address: '127.0.0.1', port: SERVER.port }

@@ -49,6 +49,12 @@ export class PUContext {
     return this.#ownAddresses
   }
 
+  /** Whether it has a network of its own, where the host's addresses are not its. */
+  get isApart(): boolean {
+    const { by } = this.pu.runtime.isolation
+    return by === 'netns' || by === 'interfaces'
+  }
+
   /** Whether connections to the address, of 16 bytes, and port are the PU's. */
   accepts(address: Uint8Array, port: number): boolean {
     if (this.#ownAddresses) return this.#ownAddresses.has(textOf(address))

@@ -67,6 +67,8 @@ export interface SimulatedPU {
   readonly identity: Tags
   readonly ports?: readonly number[]
   readonly aliases?: readonly string[]
+  /** Default: by a control group that has its name. */
+  readonly isolation?: PURuntime['isolation']
   readonly policy?: Partial<PUPolicy>
 }
 
@@ -175,7 +177,7 @@ export class SimulatedHost {
       tags: pu.identity,
       ports: (pu.ports ?? []).map(port => ({ first: port, last: port })),
       aliases: pu.aliases ?? [],
-      isolation: { by: 'cgroup-path', path: pu.id },
+      isolation: pu.isolation ?? { by: 'cgroup-path', path: pu.id },
     }
     const queue = this.#queues.get(pu.id) ?? FLOW_QUEUE + 1 + this.#queues.size
     await this.handshakes.add(pu.id, { puID: pu.id, tags: pu.identity })
