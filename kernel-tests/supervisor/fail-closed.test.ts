@@ -35,14 +35,16 @@ describe.each(MATRIX)('backend $backend, $family', ({ backend, family }) => {
     expect(results).toEqual(['timeout', 'timeout', 'timeout'])
   })
 
-  it.runIf(family === 'IPv6')('messages of the link pass as those sent on it alone', async () => {
-    await supervise()
-    const outcomes = ['135 255', '135 64', '143 1', '143 64'].map(async message => {
-      const place = { on: 'host', cgroup: scene.cgroup() } as const
-      return (await scene.lab().ask(place, 'link-message', outside[1], ...message.split(' '))).result
+  if (family === 'IPv6') {
+    it('messages of the link pass as those sent on it alone', async () => {
+      await supervise()
+      const outcomes = ['135 255', '135 64', '143 1', '143 64'].map(async message => {
+        const place = { on: 'host', cgroup: scene.cgroup() } as const
+        return (await scene.lab().ask(place, 'link-message', outside[1], ...message.split(' '))).result
+      })
+      expect(await Promise.all(outcomes)).toEqual(['sent', 'EPERM', 'sent', 'EPERM'])
     })
-    expect(await Promise.all(outcomes)).toEqual(['sent', 'EPERM', 'sent', 'EPERM'])
-  })
+  }
 
   it('a mark that the PU sets itself opens nothing', async () => {
     await supervise()

@@ -8,9 +8,10 @@ import { makeRoutedHosts } from '../harness/routed-hosts.js'
 import { type HandshakeSegment, Tamperer } from '../harness/tampering.js'
 import { Teardown } from '../harness/teardown.js'
 
+/** At a time. Some do not come as far as the ACK in the time that they have; resends of earlier ones are altered, too. */
 const CONNECTIONS = 120
-/** Some connections do not come as far as the ACK in the time that they have; resends of earlier ones are altered, too. */
 const ALTERED_AT_LEAST = 100
+const ROUNDS_AT_MOST = 4
 /** A prime: as many different bits as there are connections, spread over the whole overlay. */
 const STRIDE = 37
 const SEGMENTS: readonly HandshakeSegment[] = ['SYN', 'SYN-ACK', 'ACK']
@@ -35,6 +36,8 @@ describe.each(['binary', 'jwt'])('an altered handshake, tokens %s', tokens => {
     return (JSON.parse(stdout) as { outcome: string }[]).map(({ outcome }) => outcome)
   }
 
+  const altered = () => tamperer.tampered.connections
+
   /** Right after the attack resends of altered handshakes still keep the token engines busy. */
   const unaltered = () =>
     eventually(
@@ -46,9 +49,12 @@ describe.each(['binary', 'jwt'])('an altered handshake, tokens %s', tokens => {
   it.each(SEGMENTS)('flaw 4: carries no byte if a bit of the %s was flipped', async segment => {
     await unaltered()
     tamperer.tamper({ segment, stride: STRIDE })
-    const refused = await outcomes(CONNECTIONS)
+    const refused: string[] = []
+    for (let round = 0; round < ROUNDS_AT_MOST && altered() < ALTERED_AT_LEAST; round += 1) {
+      refused.push(...(await outcomes(CONNECTIONS)))
+    }
     expect(refused.filter(outcome => outcome === 'echo' || outcome === 'OTHER BYTES')).toEqual([])
-    expect(tamperer.tampered.connections).toBeGreaterThanOrEqual(ALTERED_AT_LEAST)
+    expect(altered()).toBeGreaterThanOrEqual(ALTERED_AT_LEAST)
     tamperer.tamper(undefined)
     await unaltered()
     expect(tamperer.errors).toEqual([])
