@@ -22,6 +22,7 @@ import { inMemoryFlowJournal } from './flow-journal.js'
 import { FlowMemory } from './flow-memory.js'
 import { type KernelQueue, kernelQueue, readKernelQueues } from './kernel-queues.js'
 import { LiveNetworks } from './live-networks.js'
+import { moveAddresses, NO_ADDRESSES } from './move-addresses.js'
 import { NamespaceDatapath } from './namespace-datapath.js'
 import { takesConnectionMarks } from './netlink/connection-mark-probe.js'
 import { readConnectedSockets } from './netlink/sock-diag.js'
@@ -40,7 +41,6 @@ const JOURNAL_MS = 1000
 const OWN_NAMESPACE = ''
 /** What a PU behind interfaces says of its own sockets is believed for so long: it may be able to make them up. */
 const ADOPT_BEHIND_MS = 60_000
-const NO_ADDRESSES: ReadonlySet<string> = new Set()
 
 /** Decides on packets from NFQUEUE. */
 export function nfqEnforcer(options: NfqEnforcerOptions = {}): Factory<NfqEnforcerComponents, NfqEnforcer> {
@@ -159,7 +159,7 @@ class Enforcing implements NfqEnforcer {
       // What was in force in the time of an earlier process has let its connections in already: others it may have made up since.
       const isKnown = this.#memory.addresses(contextID) !== undefined
       const mayAdopt = isFirst && !isKnown && adopt === 'keep' && context.pu.runtime.isNew !== true
-      this.#moveAddresses(enforced, contextID, ownAddresses)
+      moveAddresses({ memory: this.#memory, datapath, namespace, contextID, ownAddresses })
       const adoption = mayAdopt ? this.#snapshot(context.pu) : undefined
       datapath.setPU(queueNumber, context, mayRevoke)
       if (adoption) datapath.setAdoption(queueNumber, adoption)
@@ -171,24 +171,6 @@ class Enforcing implements NfqEnforcer {
       if (!isInUse) datapath.close()
       throw error
     }
-  }
-
-  /** Whoever gets an address has none of the connections that its last owner had there, also in the time of an earlier process. */
-  #moveAddresses(
-    { datapath, namespace }: Enforced,
-    contextID: string,
-    ownAddresses: ReadonlySet<string>,
-  ): void {
-    const known = this.#memory.addresses(contextID) ?? NO_ADDRESSES
-    const isOthers = (address: string) => {
-      const owner = datapath.ownerOf(address)
-      return owner !== undefined && owner.contextID !== contextID
-    }
-    const lost = [...known].filter(address => !ownAddresses.has(address) && !isOthers(address))
-    const moved = new Set([...lost, ...[...ownAddresses].filter(address => !known.has(address))])
-    if (moved.size === 0) return
-    datapath.forgetAddresses(moved)
-    this.#memory.noteForgotten(namespace, moved)
   }
 
   /** Connections that begin between this and the rules belong to no flow that these know. */
@@ -213,9 +195,9 @@ class Enforcing implements NfqEnforcer {
   }
 
   /** Where the kernel refuses, the next owner of the addresses tries again. */
-  #leaveAddresses(enforced: Enforced, contextID: string): void {
+  #leaveAddresses({ datapath, namespace }: Enforced, contextID: string): void {
     try {
-      this.#moveAddresses(enforced, contextID, NO_ADDRESSES)
+      moveAddresses({ memory: this.#memory, datapath, namespace, contextID, ownAddresses: NO_ADDRESSES })
     } catch (error) {
       this.#onError(error)
     }

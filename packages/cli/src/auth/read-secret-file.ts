@@ -61,7 +61,7 @@ export async function readPSK(path: string, what = 'auth.psk.file'): Promise<Uin
   throw secretFileError({ what, path, found: `${psk.length} bytes`, expected })
 }
 
-/** Root's, or the user's for whom this process acts: any other owner could change the file at will. */
+/** Whether a file's owner is root or the process's own user: any other owner could change the file at will. */
 export function isTrustedOwner(owner: number, ownUID: number): boolean {
   return owner === 0 || owner === ownUID
 }
