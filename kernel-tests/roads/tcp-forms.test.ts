@@ -261,8 +261,12 @@ describe('forms of TCP', () => {
   })
 
   it('nothing of all this was INVALID to anybody', async () => {
-    for (const namespace of [hosts.a.namespace, hosts.b.namespace, hosts.router])
-      expect(await conntrackInvalid(namespace)).toBe(0)
+    for (const [name, namespace] of [
+      ['client', hosts.a.namespace],
+      ['router', hosts.router],
+      ['server', hosts.b.namespace],
+    ] as const)
+      expect(await conntrackInvalid(namespace), name).toBe(0)
     expect(onPath.errors).toEqual([])
   })
 })
