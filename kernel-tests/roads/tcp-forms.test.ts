@@ -234,6 +234,16 @@ describe('forms of TCP', () => {
     })
   })
 
+  it('nothing of all this was INVALID to anybody', async () => {
+    for (const [name, namespace] of [
+      ['client', hosts.a.namespace],
+      ['router', hosts.router],
+      ['server', hosts.b.namespace],
+    ] as const)
+      expect(await conntrackInvalid(namespace), name).toBe(0)
+    expect(onPath.errors).toEqual([])
+  })
+
   it('a daemon that crashes amid handshakes: who took its answer hears of a reset, who waits for it connects', async () => {
     const [silent, waiting] = [7201, 7202]
     const lost = new Set<number>()
@@ -258,16 +268,6 @@ describe('forms of TCP', () => {
     isDown = false
     expect(await outcomes).toEqual(['ECONNRESET', 'exact'])
     expect(await web.next()).toMatchObject({ bytes: 100_000, end: 'end' })
-  })
-
-  it('nothing of all this was INVALID to anybody', async () => {
-    for (const [name, namespace] of [
-      ['client', hosts.a.namespace],
-      ['router', hosts.router],
-      ['server', hosts.b.namespace],
-    ] as const)
-      expect(await conntrackInvalid(namespace), name).toBe(0)
-    expect(onPath.errors).toEqual([])
   })
 })
 

@@ -27,7 +27,9 @@ COUNT = 100_000
 
 
 def say(what):
-    print(json.dumps(what), flush=True)
+    # Threads say things, and a line is to stay in one piece.
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 def name_of(error):
