@@ -1,54 +1,17 @@
-import {
-  connectionMark,
-  KernelError,
-  type PUPolicy,
-  pskSecrets,
-  QUEUE_BLOCK_SIZE,
-  type TokenEngine,
-} from '@trireme/core'
-import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
+import { connectionMark, KernelError, type PUPolicy, pskSecrets, QUEUE_BLOCK_SIZE } from '@trireme/core'
+import { testPolicy, testRuntime } from '@trireme/core/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Connection, Connections } from './connections.js'
 import { hmacTokenEngine } from './datapath/simulation/hmac-token-engine.js'
 import { inMemoryFlowJournal } from './flow-journal.js'
-import { nfqEnforcer } from './nfq-enforcer.js'
-import type { NfqEnforcer, NfqEnforcerOptions } from './nfq-enforcer-options.js'
-import { TcpPacket } from './packet/tcp-packet.js'
+import type { NfqEnforcer } from './nfq-enforcer-options.js'
 import { NF_INET_LOCAL_OUT } from './queue.js'
 import { type InMemoryPacketQueue, openInMemoryPacketQueue } from './queue-in-memory.js'
 import { LINUX_SYN_OPTIONS, tcpPacket } from './testing/index.js'
-import { NO_CONNECTIONS } from './testing/no-connections.js'
+import { newTestEnforcer, testPU } from './testing/test-enforcer.js'
 
 let queues: InMemoryPacketQueue[]
 let enforcer: NfqEnforcer
 let secrets = pskSecrets({ key: new Uint8Array(32) })
-
-function newEnforcer(
-  options: NfqEnforcerOptions = {},
-  tokenEngine = hmacTokenEngine(secrets) as TokenEngine,
-): NfqEnforcer {
-  return nfqEnforcer({
-    readSockets: () => [],
-    nameServersOf: () => [],
-    openQueue: queueOptions => {
-      const queue = openInMemoryPacketQueue(queueOptions)
-      queues.push(queue)
-      return queue
-    },
-    openConnections: () => NO_CONNECTIONS,
-    ...options,
-  })({
-    serverID: 'host-a',
-    tokenEngine,
-    secrets,
-    collector: newTestCollector(),
-    networks: { trireme: ['192.0.2.0/24'], excluded: [] },
-  })
-}
-
-function pu(contextID: string, policy = testPolicy()) {
-  return { contextID, runtime: testRuntime(), policy }
-}
 
 function syn(destination = '192.0.2.2'): Uint8Array {
   const ends = { source: '192.0.2.1', destination, sourcePort: 40_000, destinationPort: 8080 }
@@ -58,7 +21,7 @@ function syn(destination = '192.0.2.2'): Uint8Array {
 beforeEach(() => {
   queues = []
   secrets = pskSecrets({ key: new Uint8Array(32) })
-  enforcer = newEnforcer()
+  enforcer = newTestEnforcer({ queues, secrets })
 })
 
 afterEach(async () => {
@@ -71,9 +34,9 @@ it('warns of rules over prefixes where the encoding shortens tags, and nowhere e
     { name: 'by-prefix', action: 'accept', clauses: [{ key: 'app', operator: '=', values: ['web*'] }] },
   ]
   for (const shortensTags of [false, true]) {
-    const shortening = newEnforcer({}, { ...hmacTokenEngine(secrets), shortensTags })
+    const shortening = newTestEnforcer({ tokenEngine: { ...hmacTokenEngine(secrets), shortensTags } })
     await shortening.start()
-    const { warnings } = await shortening.enforce(pu('a', testPolicy({ receiverRules })))
+    const { warnings } = await shortening.enforce(testPU('a', testPolicy({ receiverRules })))
     const expected = [expect.stringContaining('rule by-prefix: app=web*')]
     expect(warnings).toEqual(shortensTags ? expected : undefined)
     await shortening.stop()
@@ -91,8 +54,8 @@ describe('start and stop', () => {
     expect(() => enforcer.filterQueue()).toThrow(expect.objectContaining({ code: 'ERR_NOT_STARTED' }))
     await enforcer.start()
     expect(queues).toHaveLength(2)
-    await enforcer.enforce(pu('a'))
-    const next = newEnforcer({ generation: 1, epoch: 4 })
+    await enforcer.enforce(testPU('a'))
+    const next = newTestEnforcer({ generation: 1, epoch: 4 })
     await next.start()
     expect(next.filterQueue()).toMatchObject({ flowQueue: 2 * QUEUE_BLOCK_SIZE, commands: { epoch: 4 } })
     await next.stop()
@@ -113,16 +76,14 @@ describe('start and stop', () => {
   it('a start that fails leaves nothing behind, and can be tried again', async () => {
     const refusal = new KernelError({ op: 'NFQNL_CFG_CMD_BIND', errno: 'EPERM' })
     let isRefused = true
-    const failing = newEnforcer({
-      readSockets: () => [],
-      nameServersOf: () => [],
+    const failing = newTestEnforcer({
       openQueue: options => {
         if (isRefused) throw refusal
         return openInMemoryPacketQueue(options)
       },
     })
     await expect(failing.start()).rejects.toBe(refusal)
-    await expect(failing.enforce(pu('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
+    await expect(failing.enforce(testPU('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
     isRefused = false
     await failing.start()
     await failing.stop()
@@ -130,16 +91,16 @@ describe('start and stop', () => {
 
   it('looks for connections to adopt where a PU has run before, and nowhere else', async () => {
     const looked: (string | undefined)[] = []
-    enforcer = newEnforcer({
+    enforcer = newTestEnforcer({
       readSockets: netns => {
         looked.push(netns)
         return []
       },
     })
     await enforcer.start()
-    await enforcer.enforce({ ...pu('new'), runtime: testRuntime({ isNew: true }) })
+    await enforcer.enforce({ ...testPU('new'), runtime: testRuntime({ isNew: true }) })
     expect(looked).toEqual([])
-    await enforcer.enforce(pu('old'))
+    await enforcer.enforce(testPU('old'))
     expect(looked).toEqual([undefined])
   })
 
@@ -147,7 +108,7 @@ describe('start and stop', () => {
     const journal = inMemoryFlowJournal()
     let looked = 0
     const next = async () => {
-      const each = newEnforcer({
+      const each = newTestEnforcer({
         journal,
         readSockets: () => {
           looked++
@@ -155,7 +116,7 @@ describe('start and stop', () => {
         },
       })
       await each.start()
-      await each.enforce(pu('a'))
+      await each.enforce(testPU('a'))
       return each
     }
     await (await next()).stop()
@@ -163,18 +124,18 @@ describe('start and stop', () => {
     const second = await next()
     expect(looked).toBe(1)
     await second.unenforce('a')
-    await second.enforce(pu('a'))
+    await second.enforce(testPU('a'))
     expect(looked).toBe(2)
     await second.stop()
   })
 
   it('does not enforce before it is started', async () => {
-    await expect(enforcer.enforce(pu('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
+    await expect(enforcer.enforce(testPU('a'))).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
   })
 
   it('counts nothing and admits nothing after its end', async () => {
     await enforcer.start()
-    await enforcer.enforce(pu('a'))
+    await enforcer.enforce(testPU('a'))
     await enforcer.stop()
     expect(enforcer.counters('a')).toEqual({})
     expect(enforcer.stats()).toMatchObject({ counters: {}, queue: {} })
@@ -195,17 +156,17 @@ describe('the epoch', () => {
     const epochs = []
     const identity = [{ key: 'app', value: 'x' }]
     for (const policy of [accepting('a'), accepting('a'), { ...accepting('a'), identity }, accepting('b')])
-      epochs.push((await enforcer.enforce(pu('a', policy))).epoch)
-    epochs.push((await enforcer.enforce(pu('b', accepting('a')))).epoch)
+      epochs.push((await enforcer.enforce(testPU('a', policy))).epoch)
+    epochs.push((await enforcer.enforce(testPU('b', accepting('a')))).epoch)
     expect(epochs).toEqual([0, 0, 0, 1, 1])
     expect(enforcer.filterQueue().commands.epoch).toBe(1)
   })
 
   it('stays with onPolicyChange: keep', async () => {
-    const keeping = newEnforcer({ onPolicyChange: 'keep' })
+    const keeping = newTestEnforcer({ onPolicyChange: 'keep' })
     await keeping.start()
     for (const value of ['a', 'b']) {
-      expect(await keeping.enforce(pu('a', accepting(value)))).toMatchObject({ epoch: 0 })
+      expect(await keeping.enforce(testPU('a', accepting(value)))).toMatchObject({ epoch: 0 })
     }
     await keeping.stop()
   })
@@ -214,9 +175,9 @@ describe('the epoch', () => {
     const journal = inMemoryFlowJournal()
     const epochs = []
     for (const value of ['a', 'b', 'b', 'c']) {
-      const next = newEnforcer({ journal })
+      const next = newTestEnforcer({ journal })
       await next.start()
-      epochs.push((await next.enforce(pu('a', accepting(value)))).epoch)
+      epochs.push((await next.enforce(testPU('a', accepting(value)))).epoch)
       await next.stop()
     }
     expect(epochs).toEqual([0, 1, 1, 2])
@@ -224,125 +185,16 @@ describe('the epoch', () => {
 
   it('does not move where the kernel does not tell which are in use: the old policy stays', async () => {
     const refusal = new KernelError({ op: 'IPCTNL_MSG_CT_GET', errno: 'EPERM' })
-    const refused = newEnforcer({
+    const refused = newTestEnforcer({
       openConnections: () => {
         throw refusal
       },
     })
     await refused.start()
-    await refused.enforce(pu('a', accepting('a')))
-    await expect(refused.enforce(pu('a', accepting('b')))).rejects.toBe(refusal)
-    expect(await refused.enforce(pu('a', accepting('a')))).toMatchObject({ epoch: 0 })
+    await refused.enforce(testPU('a', accepting('a')))
+    await expect(refused.enforce(testPU('a', accepting('b')))).rejects.toBe(refusal)
+    expect(await refused.enforce(testPU('a', accepting('a')))).toMatchObject({ epoch: 0 })
     await refused.stop()
-  })
-})
-
-describe('addresses of their own', () => {
-  const mark = connectionMark('auth', 0)
-  const [frontend, shared] = ['172.20.0.2', '172.20.0.3']
-  const behind = (contextID: string, ...addresses: readonly string[]) => {
-    const interfaces = [{ name: `veth${contextID}`, bridge: 'br0', addresses }]
-    const isolation = { by: 'interfaces', interfaces, netns: '/proc/1/fd/9' } as const
-    return { contextID, runtime: testRuntime({ ports: [], isolation }), policy: testPolicy() }
-  }
-  const keyOf = (source: string, destination: string) => {
-    const bytes = tcpPacket({ source, destination, sourcePort: 40_000, destinationPort: 80, flags: ['SYN'] })
-    const packet = new TcpPacket()
-    packet.parse(bytes, 0, bytes.length)
-    return packet.flowKey()
-  }
-  let kept: readonly Connection[]
-  let ended: string[]
-  const openConnections = (): Connections => ({
-    ...NO_CONNECTIONS,
-    list: () => kept,
-    sockets: () => kept.map(({ asClient }) => ({ key: asClient })),
-    end: sockets => {
-      ended.push(...sockets.map(({ key }) => key))
-      return false
-    },
-    forget: gone => {
-      kept = kept.filter(each => !gone.includes(each))
-    },
-  })
-  const connect = (source: string, destination: string, translated = destination): Connection => {
-    const ends = { asClient: keyOf(source, destination), asServer: keyOf(source, translated) }
-    return { protocol: 6, mark, ...ends }
-  }
-  const other = connect(frontend, '172.20.0.9')
-
-  beforeEach(() => {
-    ended = []
-    kept = [
-      other,
-      connect(frontend, shared),
-      connect(shared, frontend),
-      connect(frontend, '192.0.2.1', shared),
-    ]
-    enforcer = newEnforcer({ openConnections })
-  })
-
-  it('leave no connection to their next owner: those of a PU that ends are ended and forgotten', async () => {
-    await enforcer.start()
-    const all = kept
-    kept = []
-    await enforcer.enforce(behind('a', frontend))
-    await enforcer.enforce(behind('c', shared))
-    kept = all
-    await enforcer.enforce(behind('c', shared))
-    expect(kept).toBe(all)
-    await enforcer.unenforce('c')
-    expect(kept).toEqual([other])
-    expect(new Set(ended).size).toBe(3)
-  })
-
-  it('nor does an address that a PU loses, or gets from one that is still there', async () => {
-    await enforcer.start()
-    const all = kept
-    kept = []
-    await enforcer.enforce(behind('c', shared))
-    kept = all
-    await enforcer.enforce(behind('c', '172.20.0.4'))
-    expect(kept).toEqual([other])
-    await enforcer.enforce(behind('lingers', shared))
-    kept = all
-    await enforcer.enforce(behind('d', shared))
-    expect(kept).toEqual([other])
-    const its = [connect(frontend, shared)]
-    kept = its
-    await enforcer.unenforce('lingers')
-    expect(kept).toBe(its)
-  })
-
-  it('go on with their owner after a restart, and with nobody else', async () => {
-    const journal = inMemoryFlowJournal()
-    const all = kept
-    kept = []
-    enforcer = newEnforcer({ openConnections, journal })
-    await enforcer.start()
-    await enforcer.enforce(behind('c', shared))
-    await enforcer.stop()
-    kept = all
-    enforcer = newEnforcer({ openConnections, journal })
-    await enforcer.start()
-    await enforcer.enforce(behind('c', shared))
-    expect(kept).toBe(all)
-    await enforcer.stop()
-    enforcer = newEnforcer({ openConnections, journal })
-    await enforcer.start()
-    await enforcer.enforce(behind('d', shared))
-    expect(kept).toEqual([other])
-  })
-
-  it('are refused to a new owner where the kernel does not tell what there was', async () => {
-    const refusal = new KernelError({ op: 'IPCTNL_MSG_CT_GET', errno: 'EPERM' })
-    enforcer = newEnforcer({
-      openConnections: () => {
-        throw refusal
-      },
-    })
-    await enforcer.start()
-    await expect(enforcer.enforce(behind('c', shared))).rejects.toBe(refusal)
   })
 })
 
@@ -350,139 +202,96 @@ describe('enforce', () => {
   beforeEach(() => enforcer.start())
 
   it('gives every PU a queue of the block, keeps it for a new policy, and frees it', async () => {
-    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
-    expect(await enforcer.enforce(pu('b'))).toEqual({ queueNumber: 4098, epoch: 0 })
-    expect(await enforcer.enforce(pu('a', testPolicy({ receiverRules: [] })))).toMatchObject({
+    expect(await enforcer.enforce(testPU('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
+    expect(await enforcer.enforce(testPU('b'))).toEqual({ queueNumber: 4098, epoch: 0 })
+    expect(await enforcer.enforce(testPU('a', testPolicy({ receiverRules: [] })))).toMatchObject({
       queueNumber: 4097,
     })
     await enforcer.unenforce('a')
     await enforcer.unenforce('a')
     expect(() => queues[0]!.inject({ queue: 4097, bytes: syn() })).toThrow(RangeError)
-    expect(await enforcer.enforce(pu('c'))).toMatchObject({ queueNumber: 4097 })
+    expect(await enforcer.enforce(testPU('c'))).toMatchObject({ queueNumber: 4097 })
   })
 
   it('gives two PUs at once two queues', async () => {
-    const given = await Promise.all(['a', 'b', 'c'].map(id => enforcer.enforce(pu(id))))
+    const given = await Promise.all(['a', 'b', 'c'].map(id => enforcer.enforce(testPU(id))))
     expect(new Set(given.map(({ queueNumber }) => queueNumber)).size).toBe(3)
   })
 
   it('counts from the first policy on', async () => {
-    const { queueNumber } = await enforcer.enforce(pu('a'))
+    const { queueNumber } = await enforcer.enforce(testPU('a'))
     queues[0]!.inject({ queue: queueNumber, bytes: new Uint8Array(1) })
-    await enforcer.enforce(pu('a', testPolicy({ receiverRules: [] })))
+    await enforcer.enforce(testPU('a', testPolicy({ receiverRules: [] })))
     expect(enforcer.counters('a')).toEqual({ 'drop.format': 1 })
     await enforcer.unenforce('a')
     expect(enforcer.counters('a')).toEqual({})
-    await enforcer.enforce(pu('a'))
+    await enforcer.enforce(testPU('a'))
     expect(enforcer.counters('a')).toEqual({})
   })
 
   it('undoes a bind that fails: no queue, no record, and the next try works', async () => {
     const queue = queues[0]!
     queue.bind(4097)
-    await expect(enforcer.enforce(pu('a'))).rejects.toMatchObject({ errno: 'EBUSY' })
+    await expect(enforcer.enforce(testPU('a'))).rejects.toMatchObject({ errno: 'EBUSY' })
     expect(enforcer.counters('a')).toEqual({})
     queue.unbind(4097)
-    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
+    expect(await enforcer.enforce(testPU('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
   })
 
   it('refuses an identity that does not fit, and what was enforced goes on', async () => {
-    await enforcer.enforce(pu('a'))
+    await enforcer.enforce(testPU('a'))
     const identity = [{ key: 'large', value: 'x'.repeat(2000) }]
-    await expect(enforcer.enforce(pu('a', testPolicy({ identity })))).rejects.toMatchObject({
+    await expect(enforcer.enforce(testPU('a', testPolicy({ identity })))).rejects.toMatchObject({
       code: 'ERR_IDENTITY_TOO_LARGE',
     })
-    await expect(enforcer.enforce(pu('b', testPolicy({ identity })))).rejects.toMatchObject({})
+    await expect(enforcer.enforce(testPU('b', testPolicy({ identity })))).rejects.toMatchObject({})
     queues[0]!.inject({ queue: 4097, bytes: syn() })
     expect(queues[0]!.verdicts.at(-1)!.payload).toBeDefined()
-    expect(await enforcer.enforce(pu('c'))).toEqual({ queueNumber: 4098, epoch: 0 })
+    expect(await enforcer.enforce(testPU('c'))).toEqual({ queueNumber: 4098, epoch: 0 })
   })
 
   it('that is overtaken by the end leaves nothing behind', async () => {
-    await enforcer.enforce(pu('a'))
-    const updates = [enforcer.enforce(pu('a')), enforcer.enforce(pu('b'))]
+    await enforcer.enforce(testPU('a'))
+    const updates = [enforcer.enforce(testPU('a')), enforcer.enforce(testPU('b'))]
     await enforcer.stop()
     for (const update of updates) await expect(update).rejects.toMatchObject({ code: 'ERR_NOT_STARTED' })
     await enforcer.start()
     expect(enforcer.counters('a')).toEqual({})
-    expect(await enforcer.enforce(pu('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
+    expect(await enforcer.enforce(testPU('a'))).toEqual({ queueNumber: 4097, epoch: 0 })
     expect(() => queues.at(-1)!.inject({ queue: 4097, bytes: syn() })).not.toThrow()
   })
 
   it('refuses a rule that does not compile, and the old policy stays', async () => {
-    await enforcer.enforce(pu('a'))
+    await enforcer.enforce(testPU('a'))
     const receiverRules = [{ name: 'bad', action: 'accept' as const, clauses: [] }]
-    await expect(enforcer.enforce(pu('a', testPolicy({ receiverRules })))).rejects.toMatchObject({
+    await expect(enforcer.enforce(testPU('a', testPolicy({ receiverRules })))).rejects.toMatchObject({
       code: 'ERR_POLICY',
     })
     expect(enforcer.counters('a')).toEqual({})
   })
 
   it('names the PU by its context where the policy has no name for it', async () => {
-    await enforcer.enforce(pu('a', testPolicy({ managementID: '' })))
+    await enforcer.enforce(testPU('a', testPolicy({ managementID: '' })))
     queues[0]!.inject({ queue: 4097, bytes: syn() })
     expect(Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).includes('"puID":"a"')).toBe(true)
   })
 })
 
 it('warns where a policy cuts a PU off from its name servers', async () => {
-  enforcer = newEnforcer({ nameServersOf: () => ['192.0.2.53'] })
+  enforcer = newTestEnforcer({ nameServersOf: () => ['192.0.2.53'] })
   await enforcer.start()
-  const { warnings } = await enforcer.enforce(pu('a'))
+  const { warnings } = await enforcer.enforce(testPU('a'))
   expect(warnings).toEqual([
     'the PU cannot resolve names: no rule over addresses lets it send UDP to port 53 of 192.0.2.53',
   ])
 })
 
-describe('PUs with a network namespace of their own', () => {
-  const inNamespace = (contextID: string) => {
-    const runtime = testRuntime({ isolation: { by: 'netns', path: `/proc/self/fd/${contextID}` } })
-    return { contextID, runtime, policy: testPolicy() }
-  }
-
-  beforeEach(async () => {
-    enforcer = newEnforcer({ namespaces: 'per-pu' })
-    await enforcer.start()
-  })
-
-  it('have a queue socket each, which goes with them', async () => {
-    expect(queues).toHaveLength(0)
-    await enforcer.enforce(inNamespace('7'))
-    await enforcer.enforce(inNamespace('8'))
-    await enforcer.enforce(inNamespace('7'))
-    expect(queues).toHaveLength(2)
-    await enforcer.unenforce('7')
-    expect(() => queues[0]!.bind(1)).toThrow('EBADF')
-    expect(() => queues[1]!.bind(1)).not.toThrow()
-    await enforcer.stop()
-    expect(() => queues[1]!.bind(2)).toThrow('EBADF')
-  })
-
-  it('whose queue cannot be bound leave no socket behind', async () => {
-    const failing = newEnforcer({
-      namespaces: 'per-pu',
-      readSockets: () => [],
-      nameServersOf: () => [],
-      openQueue: options => {
-        const queue = openInMemoryPacketQueue(options)
-        queue.bind(4097)
-        queues.push(queue)
-        return queue
-      },
-    })
-    await failing.start()
-    await expect(failing.enforce(inNamespace('7'))).rejects.toMatchObject({ errno: 'EBUSY' })
-    expect(() => queues[0]!.bind(1)).toThrow('EBADF')
-    await failing.stop()
-  })
-})
-
 describe('time and secrets', () => {
   it('renews records and forgets flows by itself', async () => {
     vi.useFakeTimers()
-    enforcer = newEnforcer()
+    enforcer = newTestEnforcer({ queues, secrets })
     await enforcer.start()
-    await enforcer.enforce(pu('a'))
+    await enforcer.enforce(testPU('a'))
     const record = () => {
       queues[0]!.inject({ queue: 4097, bytes: syn() })
       return Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1').slice(-200)
@@ -499,8 +308,8 @@ describe('time and secrets', () => {
 
   it('sends the new secrets when updateSecrets has resolved, answers in the accepted ones, and can be refused', async () => {
     await enforcer.start()
-    await enforcer.enforce(pu('a'))
-    await enforcer.enforce(pu('b'))
+    await enforcer.enforce(testPU('a'))
+    await enforcer.enforce(testPU('b'))
     const send = (queue: number) => {
       queues[0]!.inject({ queue, bytes: syn() })
       return Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1')
@@ -516,14 +325,14 @@ describe('time and secrets', () => {
     ])
     // Also the SYN that is sent again bears the new key.
     expect(keyIDIn(send(4097))).toBe(next.signer({ issuer: 'host-a', encoding: 'test-hmac' }).keyID)
-    await enforcer.enforce(pu('c'))
+    await enforcer.enforce(testPU('c'))
     expect(keyIDIn(send(4099))).not.toBe(before)
     expect(enforcer.stats().coldVerifications).toBe(0)
   })
 
   it('signs anew when the secrets change, and stops listening when it stops', async () => {
     await enforcer.start()
-    await enforcer.enforce(pu('a'))
+    await enforcer.enforce(testPU('a'))
     const send = () => {
       queues.at(-1)!.inject({ queue: 4097, bytes: syn() })
       return Buffer.from(queues.at(-1)!.verdicts.at(-1)!.payload!).toString('latin1')
@@ -533,7 +342,7 @@ describe('time and secrets', () => {
     secrets.replaceKeys([new Uint8Array(32).fill(2)])
     await new Promise(resolve => setImmediate(resolve))
     // A SYN that is sent again keeps its overlay: another PU's is the first to show the new key.
-    await enforcer.enforce(pu('b'))
+    await enforcer.enforce(testPU('b'))
     queues[0]!.inject({ queue: 4098, bytes: syn() })
     expect(Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1')).not.toContain(before)
     await enforcer.stop()
@@ -544,7 +353,7 @@ describe('time and secrets', () => {
 describe('networks', () => {
   it('flaw 17: no record is sent outside the trireme networks, also where a tuple is used again', async () => {
     await enforcer.start()
-    const { queueNumber } = await enforcer.enforce(pu('a'))
+    const { queueNumber } = await enforcer.enforce(testPU('a'))
     const queue = queues[0]!
     const mark = connectionMark('acl', 0)
     queue.inject({ queue: queueNumber, hook: NF_INET_LOCAL_OUT, mark, bytes: syn('198.51.100.2') })
@@ -552,33 +361,5 @@ describe('networks', () => {
     const [outside, inside] = queue.verdicts
     expect(outside?.payload).toBeUndefined()
     expect(inside?.payload?.length).toBeGreaterThan(200)
-  })
-})
-
-describe('PUs with a network namespace each', () => {
-  const netns = (contextID: string) => ({
-    contextID,
-    runtime: testRuntime({ isolation: { by: 'netns', path: `/proc/self/fd/${contextID}` } }),
-    policy: testPolicy(),
-  })
-
-  it('are read in their namespaces, and this one is left alone', async () => {
-    enforcer = newEnforcer({ namespaces: 'per-pu' })
-    await enforcer.start()
-    expect(queues).toEqual([])
-    const first = await enforcer.enforce(netns('7'))
-    const second = await enforcer.enforce(netns('8'))
-    expect(first).toEqual(second)
-    expect(queues.length).toBe(2)
-    await enforcer.unenforce('7')
-    expect(() => queues[0]!.bind(first.queueNumber)).toThrow()
-  })
-
-  it('are refused by an enforcer of this namespace, and the other way round', async () => {
-    await enforcer.start()
-    await expect(enforcer.enforce(netns('7'))).rejects.toThrow('isolated by netns')
-    enforcer = newEnforcer({ namespaces: 'per-pu' })
-    await enforcer.start()
-    await expect(enforcer.enforce(pu('a'))).rejects.toThrow('isolated by cgroup-path')
   })
 })
