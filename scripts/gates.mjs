@@ -34,7 +34,7 @@ function gates(tarballs) {
   return [
     [{ name: 'model', command: [process.execPath, 'model/check.mjs'], timeoutMs: 20 * 60_000 }],
     [{ name: 'biome', command: [bin('biome'), 'check', '--error-on-warnings', '.'] }],
-    ...typeGates().map(gate => [gate]),
+    [{ name: 'types', command: [bin('tsc')] }],
     [{ name: 'links in documents', command: [process.execPath, 'scripts/check-links.mjs'] }],
     ...publishable.map(each => packagingGates(each, tarballs)),
     [{ name: 'demo', command: [process.execPath, 'scripts/demo.mjs'] }],
@@ -48,15 +48,6 @@ async function runRows(rows) {
     for (const gate of row) outcomes.push(await runGate(gate))
   }
   return outcomes
-}
-
-function typeGates() {
-  const packages = [...workspacePackages(), ...workspacePackages('examples')]
-  const folders = [...packages.map(({ folder }) => folder), join(root, 'kernel-tests'), join(root, 'scripts')]
-  return folders.map(folder => ({
-    name: `types of ${basename(folder)}`,
-    command: [bin('tsc'), '-p', join(folder, 'tsconfig.json')],
-  }))
 }
 
 /** What a registry would get is packed and looked at, not what lies in the checkout. */

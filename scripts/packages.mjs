@@ -3,12 +3,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './setup.mjs'
 
-/** `{ folder, manifest }` of every package under `packages/`, or another folder, in the order of their names. */
-export function workspacePackages(parent = 'packages') {
-  if (!existsSync(join(root, parent))) return []
-  return readdirSync(join(root, parent))
+/** `{ folder, manifest }` of every package under `packages/`, in the order of their names. */
+export function workspacePackages() {
+  return readdirSync(join(root, 'packages'))
     .sort()
-    .map(name => join(root, parent, name))
+    .map(name => join(root, 'packages', name))
     .filter(folder => existsSync(join(folder, 'package.json')))
     .map(folder => ({ folder, manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
 }
