@@ -5,6 +5,8 @@ const sources = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 
 /** Tests that load the machine or hold it to a figure: each has it to itself. */
 const TIMED = [
+  'kernel-tests/docker/first-packet.test.ts',
+  'kernel-tests/docker/scale.test.ts',
   'kernel-tests/identity/rotation.test.ts',
   'kernel-tests/processes/short-lived.test.ts',
   'kernel-tests/revocation/**/*.test.ts',
@@ -56,7 +58,8 @@ export default defineConfig({
           ...onTheKernel,
           name: 'docker',
           include: ['kernel-tests/docker/**/*.test.ts'],
-          fileParallelism: false,
+          exclude: ['**/node_modules/**', ...TIMED],
+          maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },
       },

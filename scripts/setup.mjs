@@ -141,7 +141,10 @@ function build() {
     process.arch,
   )
   if (isStamped('build', stamp) && packages.every(isBuilt)) return 'up to date'
-  pnpm(['exec', 'turbo', 'run', 'build', '--cache=local:rw', '--output-logs=errors-only'], 'see above')
+  pnpm(
+    ['exec', 'turbo', 'run', 'build', '--cache=local:rw', '--concurrency=100%', '--output-logs=errors-only'],
+    'see above',
+  )
   const unbuilt = packages.filter(folder => !isBuilt(folder))
   if (unbuilt.length > 0) throw new SetupError(`built, but no output in ${unbuilt.join(', ')}`)
   putStamp('build', stamp)

@@ -10,7 +10,7 @@ import {
 } from '@trireme/core'
 import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
 import fc from 'fast-check'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Connections, type ConnectionsOptions, withSocketsOf } from './connections.js'
 import { PUContext } from './datapath/pu-context.js'
 import { PUTable } from './datapath/pu-table.js'
@@ -64,6 +64,8 @@ beforeEach(async () => {
   await handshakes.add('pu', { puID: 'web', tags: [] })
   datapath.setPU(4097, context())
 })
+
+afterEach(() => datapath.close())
 
 function context(policy: Partial<PUPolicy> = {}): PUContext {
   return new PUContext({ contextID: 'pu', runtime: testRuntime(), policy: { ...testPolicy(), ...policy } })
