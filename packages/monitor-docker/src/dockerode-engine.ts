@@ -3,7 +3,6 @@ import https from 'node:https'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { TriremeError } from '@trireme/core'
-import Docker from 'dockerode'
 import { negotiateVersion } from './api-version.js'
 import { type ContainerEvent, parseContainerEvent } from './container-event.js'
 import { type ContainerInspection, parseInspection } from './container-inspection.js'
@@ -57,9 +56,9 @@ export async function connectDockerode(options: DockerodeOptions, signal: AbortS
     agent,
   }
   try {
-    const answer = await clientOf(base).version({ abortSignal: signal })
+    const answer = await (await clientOf(base)).version({ abortSignal: signal })
     const apiVersion = negotiateVersion(...versionsOf(answer))
-    const docker = clientOf({ ...base, version: `v${apiVersion}` })
+    const docker = await clientOf({ ...base, version: `v${apiVersion}` })
     const info = await docker.info({ abortSignal: signal })
     return new DockerodeEngine({ docker, agent, options, apiVersion, ...factsOf(info) })
   } catch (error) {
@@ -69,7 +68,9 @@ export async function connectDockerode(options: DockerodeOptions, signal: AbortS
   }
 }
 
-function clientOf(options: object): DockerClient {
+/** Loads dockerode where there is an engine to speak with: it takes as long as all of a daemon without it. */
+async function clientOf(options: object): Promise<DockerClient> {
+  const { default: Docker } = await import('dockerode')
   return new Docker(options) as unknown as DockerClient
 }
 

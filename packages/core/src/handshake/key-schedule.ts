@@ -6,6 +6,7 @@ import {
   createSecretKey,
   diffieHellman,
   generateKeyPairSync,
+  hash,
   type KeyObject,
   timingSafeEqual,
 } from 'node:crypto'
@@ -14,9 +15,11 @@ import type { Suite } from './overlay.js'
 
 /** SHA-256 (FIPS 180-4), 32 bytes. */
 export function sha256(...parts: readonly Uint8Array[]): Buffer {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest()
+  // Of one part it takes half the time in one call.
+  if (parts.length === 1) return hash('sha256', parts[0]!, 'buffer')
+  const digest = createHash('sha256')
+  for (const part of parts) digest.update(part)
+  return digest.digest()
 }
 
 /** One X25519 key pair (RFC 7748). The private half never leaves the process. */

@@ -1,5 +1,4 @@
 import type { SynOverlay } from '@trireme/core'
-import { formatAddress } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
 import { isLoopbackAddress } from './local-addresses.js'
@@ -14,7 +13,7 @@ import type { PUContext } from './pu-context.js'
 export function isMisdirected(path: Path, pu: PUContext, packet: TcpPacket, syn: SynOverlay): boolean {
   const isSamePort = syn.dialledPort === packet.destinationPort
   if (isSamePort && Buffer.compare(syn.dialledAddress, packet.destination) === 0) return false
-  if (pu.hasAlias(formatAddress(syn.dialledAddress), syn.dialledPort)) return false
+  if (pu.hasAlias(syn.dialledAddress, syn.dialledPort)) return false
   const isHosts = pu.isApart ? isLoopbackAddress : (address: Uint8Array) => path.addresses.has(address)
   return !(isSamePort && isHosts(syn.dialledAddress))
 }

@@ -2,6 +2,7 @@ import {
   type ACL,
   compileACL,
   compileRules,
+  formatAddress,
   type Isolation,
   type PUInfo,
   type PUPolicy,
@@ -68,10 +69,12 @@ export class PUContext {
   }
 
   /** Whether peers may dial the PU under this address and port although packets arrive under another. */
-  hasAlias(address: string, port: number): boolean {
-    const aliases = this.pu.runtime.aliases ?? []
-    const withPort = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
-    return aliases.includes(address) || aliases.includes(withPort)
+  hasAlias(address: Uint8Array, port: number): boolean {
+    const { aliases = [] } = this.pu.runtime
+    if (aliases.length === 0) return false
+    const text = formatAddress(address)
+    const withPort = text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`
+    return aliases.includes(text) || aliases.includes(withPort)
   }
 }
 

@@ -36,9 +36,10 @@ export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict
   const peer = verifier.verify(syn.record, mayAsk)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return badSyn(path, pu, packet, peer)
-  const h1 = sha256(packet.payload())
-  const resent = path.flows.servers(key).find(flow => flow.isn === packet.sequence && flow.h1.equals(h1))
-  if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, h1, isStray })
+  const resent = path.flows
+    .servers(key)
+    .find(flow => flow.isn === packet.sequence && flow.h1.equals(sha256(packet.payload())))
+  if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, isStray })
   // Its connection exists: a late duplicate, or a replay that would have the kernel open another one.
   if (resent.stage === 'auth') return drop('replay')
   resent.lastSeenMs = path.now()
@@ -55,13 +56,12 @@ interface IncomingSyn {
   readonly syn: SynOverlay
   readonly peer: PeerRecord
   readonly key: string
-  readonly h1: Buffer
   /** Dialled to somebody else. */
   readonly isStray: boolean
 }
 
 function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
-  const { pu, arrival, suite, syn, peer, key, h1 } = incoming
+  const { pu, arrival, suite, syn, peer, key } = incoming
   const { packet } = arrival
   if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence }))
     return badSyn(path, pu, packet, 'replay')
@@ -71,6 +71,7 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
   const isStray = incoming.isStray || (path.bind !== 'off' && isForeignLoopback(syn, arrival, isOfThisNode))
   if (isStray && path.bind === 'strict') return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer.claims, packet.destinationPort)
+  const h1 = sha256(packet.payload())
   const id = flowID(h1)
   if (decision.verdict === 'reject') {
     path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
