@@ -44,6 +44,9 @@ const NOT_RUNNING = 409
  * @throws KernelError where it does not answer; TriremeError `ERR_CONFIG` for a bad address and for an engine that is too old.
  */
 export async function connectDockerode(options: DockerodeOptions, signal: AbortSignal): Promise<Engine> {
+  // Loaded here: a daemon that has this package, and no engine to speak with, starts without.
+  const { default: Docker } = await import('dockerode')
+  const clientOf = (modem: object) => new Docker(modem) as unknown as DockerClient
   const address = parseEngineAddress(options.engine, options.tls !== undefined)
   const isTLS = 'protocol' in address && address.protocol === 'https'
   const agent = new (isTLS ? https : http).Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS })
@@ -56,9 +59,9 @@ export async function connectDockerode(options: DockerodeOptions, signal: AbortS
     agent,
   }
   try {
-    const answer = await (await clientOf(base)).version({ abortSignal: signal })
+    const answer = await clientOf(base).version({ abortSignal: signal })
     const apiVersion = negotiateVersion(...versionsOf(answer))
-    const docker = await clientOf({ ...base, version: `v${apiVersion}` })
+    const docker = clientOf({ ...base, version: `v${apiVersion}` })
     const info = await docker.info({ abortSignal: signal })
     return new DockerodeEngine({ docker, agent, options, apiVersion, ...factsOf(info) })
   } catch (error) {
@@ -66,12 +69,6 @@ export async function connectDockerode(options: DockerodeOptions, signal: AbortS
     if (error instanceof TriremeError) throw error
     throw engineFailure('GET /version', options.engine, error)
   }
-}
-
-/** Loads dockerode where there is an engine to speak with: it takes as long as all of a daemon without it. */
-async function clientOf(options: object): Promise<DockerClient> {
-  const { default: Docker } = await import('dockerode')
-  return new Docker(options) as unknown as DockerClient
 }
 
 function versionsOf(answer: unknown): [newest: string, oldest: string | undefined] {
