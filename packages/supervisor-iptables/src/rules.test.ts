@@ -161,11 +161,30 @@ describe('the rules', () => {
     ])
   })
 
-  it('let a PU that owns its loopback speak to itself by the rules of its own way out', () => {
+  it('let a PU that has a namespace speak with itself, whatever its policy, but not with the resolver of the engine', () => {
     const isolation = { by: 'netns', path: '/run/netns/x' } as const
     const own = { ...input, pus: [supervised('web', {}, { isolation })] }
+    const notTheResolver = '! -s 127.0.0.11/32 ! -d 127.0.0.11/32'
+    expect(chain(names.in, own)[1]).toBe(`${notTheResolver} -i lo -j RETURN`)
+    expect(chain(names.out, own)[1]).toBe(`${notTheResolver} -o lo -j RETURN`)
+    expect(chain(names.out, own, 'IPv6')[1]).toBe('-o lo -j RETURN')
     expect(puChain('in', own)).toContain('-i lo -j RETURN')
     expect(puChain('out', own)).toContain('-o lo -m conntrack --ctdir REPLY -j RETURN')
+  })
+
+  it('drop what was let out to the own loopback and is then translated to another host', () => {
+    const isolation = { by: 'netns', path: '/run/netns/x' } as const
+    const { filter, security } = layoutOf({ ...input, pus: [supervised('web', {}, { isolation })] }, 'IPv4')
+    const leaving = '-o lo -m addrtype ! --dst-type LOCAL -j DROP'
+    expect(text(filter.chains.get(names.reject))[0]).toBe(leaving)
+    expect(text(security.chains.get(names.drop))[0]).toBe(leaving)
+  })
+
+  it('know no own loopback where PUs share the namespace', () => {
+    for (const rules of [chain(names.in), chain(names.out)]) {
+      expect(rules.filter(each => / lo /.test(each))).toEqual([])
+    }
+    expect(text(layoutOf(input, 'IPv4').filter.chains.get(names.reject))).toHaveLength(2)
   })
 
   it('are the same in IPv6, where messages of the link pass too', () => {

@@ -18,6 +18,7 @@ import {
 import { EMPTY_TABLE, jump, type Layout, type TableLayout } from './layout.js'
 import { linkChains, linkJumps, linksIn } from './link-rules.js'
 import type { Link } from './links.js'
+import { leavingLoopbackRules, ownLoopbackRules } from './own-loopback.js'
 import { MATCH_ORDER, matchesOf, matchTokens, type PUMatch } from './pu-match.js'
 import { denyRules, puChains } from './pu-rules.js'
 import { type Rule, rule } from './rule.js'
@@ -60,7 +61,9 @@ export function layoutOf(input: RuleInput, family: Family): Layout {
       jumps: [jump('PREROUTING', names.clear), jump('OUTPUT', names.clear)],
     },
     filter: {
-      chains: new Map([[names.reject, rejectRules(filterQueue, family)]]),
+      chains: new Map([
+        [names.reject, [...leavingLoopbackRules(input), ...rejectRules(filterQueue, family)]],
+      ]),
       jumps: refusalHooks(hasLinks).map(hook => jump(hook, names.reject)),
     },
     security: input.hasSecurityTable === false ? EMPTY_TABLE : security(input, hasLinks),
@@ -69,9 +72,10 @@ export function layoutOf(input: RuleInput, family: Family): Layout {
 }
 
 /** A foreign ACCEPT before our jump in `filter` ends that table: what was refused must not pass for it. */
-function security({ names, filterQueue }: RuleInput, hasLinks: boolean): TableLayout {
+function security(input: RuleInput, hasLinks: boolean): TableLayout {
+  const { names, filterQueue } = input
   return {
-    chains: new Map([[names.drop, dropRules(filterQueue)]]),
+    chains: new Map([[names.drop, [...leavingLoopbackRules(input), ...dropRules(filterQueue)]]]),
     jumps: refusalHooks(hasLinks).map(hook => jump(hook, names.drop)),
   }
 }
@@ -104,6 +108,7 @@ function entryRules(input: RuleInput, family: Family, direction: Direction): rea
   const peer = direction === 'in' ? 'source' : 'destination'
   return [
     rule`${isCommand(filterQueue)} -g ${names.set}`,
+    ...ownLoopbackRules(input, family, direction),
     ...networkMatches(excluded, peer, names.prefix).map(match => rule`${match} -j RETURN`),
     ...failsafeRules(input, family, direction),
     ...(direction === 'in' ? invalidSynRules(input) : []),
