@@ -5,6 +5,8 @@ tcp ADDRESS PORT [MARK [SOURCE_PORT]]
                                 connects, sends one byte twice, expects it back: "echo", "timeout" or an errno name, and how long it took
 hold ADDRESS PORT               connects, prints "connected", then sends one byte for every line on stdin
 stream ADDRESS PORT             prints "started", sends numbers and expects each back in order until a line on stdin; then how many
+datagram PROTOCOL ADDRESS PORT SOURCE_PORT
+                                sends a datagram, expects it back, by udp, udplite, or icmp (a ping socket, whose source port is the identifier)
 udp ADDRESS PORT [SOURCE_PORT]  sends a datagram, expects it back
 dns ADDRESS ROUNDS              asks for A and AAAA at once from one socket, ROUNDS times: how long the slowest took, or "timeout"
 ping ADDRESS                    sends an ICMP echo request from a raw socket, expects the reply
@@ -52,17 +54,18 @@ def serve(address, port):
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, int(port)))
     listener.listen()
-    datagrams = socket.socket(family_of(address), socket.SOCK_DGRAM)
-    datagrams.bind((address, int(port)))
+    datagrams = [socket.socket(family_of(address), socket.SOCK_DGRAM, protocol) for protocol in (17, 136)]
+    for each in datagrams:
+        each.bind((address, int(port)))
     say("ready")
     connections = []
     while True:
-        for ready in select.select([listener, datagrams, *connections], [], [])[0]:
+        for ready in select.select([listener, *datagrams, *connections], [], [])[0]:
             if ready is listener:
                 connections.append(listener.accept()[0])
-            elif ready is datagrams:
-                data, peer = datagrams.recvfrom(2048)
-                answer(lambda: datagrams.sendto(data, peer))
+            elif ready in datagrams:
+                data, peer = ready.recvfrom(2048)
+                answer(lambda: ready.sendto(data, peer))
             elif not answer(lambda: echo(ready)):
                 connections.remove(ready)
 
@@ -139,6 +142,22 @@ def udp(address, port, source_port="0"):
         client.connect((address, int(port)))
         client.send(b"x")
         return "echo" if client.recv(1) == b"x" else "closed"
+
+    outcome(ask)
+
+
+def datagram(protocol, address, port, source_port):
+    is_v6 = ":" in address
+    number = {"udp": 17, "udplite": 136, "icmp": socket.IPPROTO_ICMPV6 if is_v6 else 1}[protocol]
+    sent = struct.pack("!BBHHHI", 128 if is_v6 else 8, 0, 0, 0, 1, 7) if protocol == "icmp" else b"x"
+
+    def ask():
+        client = socket.socket(family_of(address), socket.SOCK_DGRAM, number)
+        client.settimeout(TIMEOUT_SECONDS)
+        client.bind(("", int(source_port)))
+        client.connect((address, int(port)))
+        client.send(sent)
+        return "echo" if client.recv(64)[-4:] == sent[-4:] else "closed"
 
     outcome(ask)
 
@@ -297,6 +316,7 @@ COMMANDS = {
     "stream": stream,
     "segment": segment,
     "udp": udp,
+    "datagram": datagram,
     "dns": dns,
     "link-message": link_message,
     "ping": ping,

@@ -42,10 +42,7 @@ export function addressRules(side: PUSide, use: 'tcp' | 'other'): readonly Rule[
   ]
 }
 
-/**
- * Decide over answers to what is not TCP where the flow's own decision is of an earlier policy, or of none: by the rules for the
- * direction of its first packet.
- */
+/** Decide over answers to what is not TCP: by the rules for the direction of the flow's first packet. */
 export function answerRules(side: PUSide): readonly Rule[] {
   const { policy, direction, chains, context } = side
   const denied = rule`-g ${chains[direction === 'in' ? 'denyIn' : 'denyOut']}`

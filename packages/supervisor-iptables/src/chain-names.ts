@@ -51,7 +51,7 @@ export interface PUChainNames {
   readonly out: string
   readonly synIn: string
   readonly synOut: string
-  /** The answers to what is not TCP, where the flow's state is no longer good. */
+  /** The answers to what is not TCP. */
   readonly answerIn: string
   readonly answerOut: string
   /** A rule over addresses accepts. */

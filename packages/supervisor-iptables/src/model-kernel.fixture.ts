@@ -105,6 +105,9 @@ function holds(
     case '--sport':
     case '--sports':
       return holdsPort(first, packet.sourcePort)
+    // No packet has a mark.
+    case '--mark':
+      return false
     case '--ctdir':
       return (first === 'REPLY') === packet.isReply
     case '--ctstate':

@@ -1,6 +1,12 @@
-import { type FilterQueue, formatKernelDecision, type KernelDecision } from '@trireme/core'
+import {
+  CONNECTION_MARK_MASK,
+  connectionMark,
+  type FilterQueue,
+  formatKernelDecision,
+  type KernelDecision,
+} from '@trireme/core'
 import type { PUSide } from './address-rules.js'
-import { type Rule, rule } from './rule.js'
+import { masked, type Rule, rule } from './rule.js'
 
 /** Messages a second about one outcome of one PU; what comes beyond takes effect all the same. */
 const LOGS_PER_SECOND = 500
@@ -16,13 +22,15 @@ export function atMost(perSecond: number): Rule {
   return rule`-m limit --limit ${`${perSecond}/s`} --limit-burst ${perSecond}`
 }
 
-/** Reports the first packet of a flow and lets the flow pass. */
+/**
+ * Reports the first packet of a flow and lets the packet pass. The mark spares a flow without answers (syslog, statsd) a report for each
+ * packet.
+ */
 export function passRules(side: PUSide, queueNumber: number, outcome: 'accept' | 'observe'): readonly Rule[] {
   const { names, filterQueue } = side.context
-  return [
-    rule`-m conntrack --ctstate NEW ${logTo(filterQueue, { queueNumber, outcome })}`,
-    rule`-g ${names.acl}`,
-  ]
+  const mark = masked(connectionMark('acl', filterQueue.commands.epoch), CONNECTION_MARK_MASK)
+  const isUnreported = rule`-m conntrack --ctstate NEW -m connmark ! --mark ${mark}`
+  return [rule`${isUnreported} ${logTo(filterQueue, { queueNumber, outcome })}`, rule`-g ${names.acl}`]
 }
 
 /**

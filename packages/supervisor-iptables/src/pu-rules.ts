@@ -27,7 +27,10 @@ const LINK_MESSAGES = [
   { hopLimit: 255, types: [133, 134, 135, 136] },
 ] as const
 
-/** The chains of one PU. A packet that gets here belongs to the PU and to no flow with a state that is still good. */
+/**
+ * The chains of one PU. A packet that gets here belongs to the PU, and, if it is TCP, to no flow with a state that is still good. The
+ * PU's rules decide over each packet of any other protocol: a mark would belong to the tuple, which another process may take.
+ */
 export function puChains(supervised: SupervisedPU, of: PUContext): ReadonlyMap<string, readonly Rule[]> {
   const { pu, enforcement } = supervised
   const acl = pu.runtime.isolation.by === 'interfaces' ? of.names.aclTCP : of.names.acl
@@ -91,15 +94,10 @@ function mainRules(side: PUSide, { pu, enforcement: { queueNumber } }: Supervise
   ]
 }
 
-/**
- * On loopback the PU's own flows are not marked on their way out (see the ACL chain), so answers to them pass by their direction. Where
- * the loopback is the PU's own, what is on it was let out by the same PU's rules, or answers that.
- */
+/** Where the loopback is the PU's own, its rules let out what is on it, or it answers that. */
 function loopbackRules(direction: Direction, by: Isolation['by']): readonly Rule[] {
-  if (by === 'interfaces') return []
-  const answer = rule`-m conntrack --ctdir REPLY -j RETURN`
-  if (by !== 'netns') return direction === 'in' ? [rule`-i lo ${answer}`] : []
-  return direction === 'in' ? [rule`-i lo -j RETURN`] : [rule`-o lo ${answer}`]
+  if (by !== 'netns') return []
+  return direction === 'in' ? [rule`-i lo -j RETURN`] : [rule`-o lo -m conntrack --ctdir REPLY -j RETURN`]
 }
 
 function synRules(side: PUSide, queueNumber: number): readonly Rule[] {

@@ -9,7 +9,6 @@ import {
   clearRules,
   dropRules,
   HAS_STATE,
-  isACLFlow,
   isCommand,
   isRefused,
   rejectRules,
@@ -113,7 +112,6 @@ function entryRules(input: RuleInput, family: Family, direction: Direction): rea
     ...failsafeRules(input, family, direction),
     ...(direction === 'in' ? invalidSynRules(input) : []),
     rule`-p tcp ${HAS_STATE} -g ${direction === 'in' ? names.flowIn : names.flowOut}`,
-    rule`! -p tcp ${isACLFlow(filterQueue)} -j RETURN`,
     ...dispatch(input, direction).flatMap(({ match, main }) => [
       ...(direction === 'out' ? strangerRules(names, match) : []),
       rule`${matchTokens(match, direction)} -g ${main}`,
