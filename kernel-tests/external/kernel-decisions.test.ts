@@ -26,6 +26,7 @@ describe('decisions of the kernel', { timeout: 120_000 }, () => {
           { name: 'web-out', ...out(peer), ports: [7100], action: 'allow' },
           { name: 'dns-out', ...out(peer), protocol: 'udp', ports: [7053], action: 'allow' },
           { name: 'admin-out', ...out(peer), ports: [7101], action: 'deny', mode: 'observe' },
+          { name: 'watch-out', ...out(peer), ports: [7100], action: 'deny', mode: 'observe' },
           { name: 'ping-out', ...out(peer), protocol: 'icmp', action: 'allow' },
           {
             name: 'nothing-in',
@@ -40,7 +41,9 @@ describe('decisions of the kernel', { timeout: 120_000 }, () => {
       for (const port of [7053, 7100, 7101, 7102]) await net.serve(family, port)
 
       expect(await net.ask(BATCH, 'tcp', peer, '7100')).toBe('echo')
-      await net.daemon.flowLike(like({ port: 7100, verdict: 'accept', rule: 'web-out' }))
+      await net.daemon.flowLike(
+        like({ port: 7100, verdict: 'accept', rule: 'web-out', wouldReject: 'watch-out' }),
+      )
       expect(await net.ask(BATCH, 'udp', peer, '7053')).toBe('echo')
       await net.daemon.flowLike(like({ port: 7053, protocol: 'udp', verdict: 'accept', rule: 'dns-out' }))
       expect(await net.ask(BATCH, 'tcp', peer, '7101')).toBe('echo')
@@ -81,6 +84,7 @@ interface Expected {
   readonly reason?: string
   readonly rule?: string
   readonly observed?: boolean
+  readonly wouldReject?: string
 }
 
 function like({ port, ...expected }: Expected) {

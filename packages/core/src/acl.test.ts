@@ -43,13 +43,16 @@ describe('compileACL', () => {
     expect(winner([rule('first', {}), rule('second', {})], '10.1.2.3')).toBe('first')
   })
 
-  it('an observed reject rule stands between the enforced ones and those that accept', () => {
+  it('an observed reject rule stands behind those that accept, and is found by itself', () => {
     const rules = [
       rule('accept', { networks: ['10.1.2.3/32'] }),
       rule('observe', { networks: ['10.0.0.0/8'], action: 'reject', mode: 'observe' }),
       rule('reject', { networks: ['10.0.0.0/16'], action: 'reject' }),
     ]
-    expect(winner(rules, '10.1.2.3')).toBe('observe')
+    expect(winner(rules, '10.1.2.3')).toBe('accept')
+    expect(winner(rules, '10.2.2.3')).toBe('observe')
+    const observed = (text: string) => compileACL(rules).matchObserved(parseAddress(text), 80, 'tcp')?.name
+    expect(['10.1.2.3', '10.0.2.3', '11.0.0.1'].map(observed)).toEqual(['observe', 'observe', undefined])
     expect(winner(rules, '10.0.2.3')).toBe('reject')
   })
 
@@ -116,7 +119,7 @@ describe('compileACL', () => {
           alone.filter(one => tierOf(one) === tier).sort((a, b) => longest(b) - longest(a))
         const longest = (one: IPRule) =>
           Math.max(...one.networks.filter(net => winner([{ ...one, networks: [net] }], text)).map(lengthOf))
-        const expected = [...of('reject'), ...of('observe'), ...of('accept')][0]
+        const expected = [...of('reject'), ...of('accept'), ...of('observe')][0]
         expect(winner(rules, text)).toBe(expected?.name)
       }),
     )

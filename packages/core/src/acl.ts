@@ -7,8 +7,8 @@ import { ruleError } from './rule-clause.js'
 export type PacketProtocol = 'tcp' | 'udp' | 'icmp' | 'other'
 
 /**
- * Compiled rules over addresses: those that reject come before those that reject in mode `observe`, and these before those
- * that accept. Among equals the longest prefix that contains the address wins, and then the first in the list.
+ * Compiled rules over addresses: those that reject come before those that accept, and these before those that reject in mode
+ * `observe`. Among equals the longest prefix that contains the address wins, and then the first in the list.
  */
 export interface ACL {
   /**
@@ -17,12 +17,14 @@ export interface ACL {
    * @param port The destination port; without meaning where the protocol has none.
    */
   match(address: Uint8Array, port: number, protocol: PacketProtocol): IPRule | undefined
+  /** The first rule that rejects in mode `observe`, whatever else matches. */
+  matchObserved(address: Uint8Array, port: number, protocol: PacketProtocol): IPRule | undefined
 }
 
 /** The order in which rules over addresses are looked at. */
-export const ACL_TIERS: readonly ACLTier[] = ['reject', 'observe', 'accept']
+export const ACL_TIERS: readonly ACLTier[] = ['reject', 'accept', 'observe']
 
-export type ACLTier = 'reject' | 'observe' | 'accept'
+export type ACLTier = 'reject' | 'accept' | 'observe'
 
 export function tierOf({ action, mode }: IPRule): ACLTier {
   return action === 'reject' && mode === 'observe' ? 'observe' : action
@@ -43,15 +45,16 @@ export function compileACL(rules: readonly IPRule[]): ACL {
     for (const [place, rule] of rules.entries()) if (tierOf(rule) === tier) addNetworks(trie, rule, place)
     return trie
   })
-  return {
-    match(address, port, protocol) {
-      for (const trie of tries) {
+  const first = (among: readonly NetworkTrie[]): ACL['match'] => {
+    return (address, port, protocol) => {
+      for (const trie of among) {
         const place = trie.longest(address, candidate => covers(rules[candidate]!, port, protocol))
         if (place !== undefined) return rules[place]
       }
       return undefined
-    },
+    }
   }
+  return { match: first(tries), matchObserved: first([tries[ACL_TIERS.indexOf('observe')]!]) }
 }
 
 function addNetworks(trie: NetworkTrie, rule: IPRule, place: number): void {

@@ -27,6 +27,12 @@ describe('decideAddress', () => {
     expect(decideAddress({ ...reject, mode: 'observe' }, 'enforce')).toEqual({ ...observed, rule: 'no' })
   })
 
+  it('names the rule that would have denied what another accepts', () => {
+    const accepted = { verdict: 'accept', reason: '', rule: 'yes', observed: false, wouldReject: 'no' }
+    const [accept, observer] = [{ ...reject, name: 'yes', action: 'accept' as const }, reject]
+    expect(decideAddress(accept, 'enforce', 'policy', observer)).toEqual(accepted)
+  })
+
   it('accepts by rule, in either mode alike', () => {
     const accepted = { verdict: 'accept', reason: '', rule: 'no', observed: false }
     expect(decideAddress({ ...reject, action: 'accept' }, 'enforce')).toEqual(accepted)

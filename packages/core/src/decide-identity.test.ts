@@ -23,7 +23,6 @@ describe('decideIdentity', () => {
     ['an accept rule', [allow], frontend, 'observe', 'accept', 'allow', false],
     ['a reject rule', [allow, deny], frontend, 'enforce', 'reject', 'deny', false],
     ['a reject rule', [allow, deny], frontend, 'observe', 'accept', 'deny', true],
-    ['an observed reject', [allow, watch], frontend, 'enforce', 'accept', 'watch', true],
     ['an observed reject', [watch], frontend, 'enforce', 'accept', 'watch', true],
     ['an enforced reject behind it', [watch, deny, allow], frontend, 'enforce', 'reject', 'deny', false],
     ['an enforced reject behind it', [watch, deny, allow], frontend, 'observe', 'accept', 'deny', true],
@@ -31,6 +30,13 @@ describe('decideIdentity', () => {
     ['no rule', [], batch, 'observe', 'accept', 'default deny', true],
   ])('%s: %#', (_, rules, tags, mode, verdict, name, observed) => {
     expect(decideIdentity(compileRules(rules), tags, mode)).toEqual({ verdict, rule: name, observed })
+  })
+
+  it('reports what a rule accepts as accepted, and names the rule that would have denied it', () => {
+    const accepted = { verdict: 'accept', rule: 'allow', observed: false, wouldReject: 'watch' }
+    expect(decideIdentity(compileRules([watch, allow]), frontend, 'enforce')).toEqual(accepted)
+    expect(decideIdentity(compileRules([watch, allow]), frontend, 'observe')).toEqual(accepted)
+    expect(decideIdentity(compileRules([watch, allow]), batch, 'enforce').verdict).toBe('reject')
   })
 
   it('explains a denial by default with the nearest rule and what was lacking', () => {

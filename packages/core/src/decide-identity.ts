@@ -1,7 +1,7 @@
 import type { EnforcementMode } from './policy.js'
 import { formatClause } from './rule-clause.js'
 import type { RuleSet } from './rule-set.js'
-import type { Tags } from './tags.js'
+import type { SeenTags } from './short-tag-reader.js'
 
 /** What becomes of a connection from or to an identity. */
 export interface IdentityDecision {
@@ -10,23 +10,26 @@ export interface IdentityDecision {
   readonly rule: string
   /** Would have been denied, and passes because of observe mode. */
   readonly observed: boolean
+  /** The rule that would have denied what another rule accepts, if it did not only observe. */
+  readonly wouldReject?: string
 }
 
 /**
- * Reject rules, then accept rules, else denied. What an observed reject rule matches passes as observed, also where no
- * other rule accepts it, unless an enforced reject rule matches too. In a PU in mode `observe` everything passes.
+ * Rules that reject, then those that accept, then those that reject in mode `observe`, else denied. What an observed reject
+ * rule matches passes: as accepted where another rule accepts it, with `wouldReject`, and else as observed. In a PU in mode
+ * `observe` everything passes.
  */
-export function decideIdentity(ruleSet: RuleSet, tags: Tags, mode: EnforcementMode): IdentityDecision {
-  const first = ruleSet.match(tags)?.rule
-  if (first === undefined) return deny(describeDenial(ruleSet, tags), mode)
-  if (first.action === 'accept') return { verdict: 'accept', rule: first.name, observed: false }
-  if (first.mode !== 'observe') return deny(first.name, mode)
-  const enforced = ruleSet.matchEnforcedReject(tags)?.rule
-  return enforced === undefined ? deny(first.name, 'observe') : deny(enforced.name, mode)
+export function decideIdentity(ruleSet: RuleSet, tags: SeenTags, mode: EnforcementMode): IdentityDecision {
+  const rule = ruleSet.match(tags)?.rule
+  if (rule === undefined) return deny(describeDenial(ruleSet, tags), mode)
+  if (rule.action === 'reject') return deny(rule.name, rule.mode === 'observe' ? 'observe' : mode)
+  const observed = ruleSet.matchObserved(tags)?.rule
+  const accepted = { verdict: 'accept', rule: rule.name, observed: false } as const
+  return observed === undefined ? accepted : { ...accepted, wouldReject: observed.name }
 }
 
 /** `default deny`, with the nearest accept rule and what the tags lacked for it, for people. */
-export function describeDenial(ruleSet: RuleSet, tags: Tags): string {
+export function describeDenial(ruleSet: RuleSet, tags: SeenTags): string {
   const nearest = ruleSet.nearest(tags)
   if (nearest === undefined) return 'default deny'
   const lacks = nearest.missing.map(formatClause).join(', ')

@@ -52,7 +52,10 @@ export interface FlowEndpoint {
   readonly id: string
   readonly ip: string
   readonly port: number
+  /** Of tags that travelled shortened, those that the deciding rules list. */
   readonly tags: Tags
+  /** How many more tags travelled shortened. Absent where all travelled in full. */
+  readonly unreadTags?: number
 }
 
 /** What one end decided about one connection, or about `count` identical ones. */
@@ -71,6 +74,8 @@ export interface FlowRecord {
   readonly rule: string
   /** Would have been denied, and passed because of observe mode. */
   readonly observed: boolean
+  /** The rule that would have denied what `rule` accepts, if it did not only observe. */
+  readonly wouldReject?: string
   readonly count: number
 }
 

@@ -188,6 +188,7 @@ export {
   type Statement,
   signStatement,
 } from './secrets/statement.js'
+export { readableTags, type SeenTag, type SeenTags } from './short-tag-reader.js'
 export {
   prefixClauses,
   SHORT_TAG_BYTES,

@@ -25,6 +25,11 @@ it('names the rules that a prefix decides, and the prefixes', () => {
     expect.stringContaining('rule by-prefix: app=web*, env=test-*:'),
     expect.stringContaining('rule out: app=web*:'),
   ])
+  const texts = (differences: Partial<TagSelector>) =>
+    prefixWarnings({ ...DENY_ALL, receiverRules: [{ ...rule('r', web), ...differences }] }, 'mutual')
+  expect(texts({})).toEqual([expect.stringContaining('matches no prefix and is not accepted by this rule')])
+  expect(texts({ action: 'reject' })).toEqual([expect.stringContaining('counts as matching and is denied')])
+  expect(texts({ action: 'reject', mode: 'observe' })).toEqual([expect.stringContaining('passes, observed')])
   expect(prefixWarnings(policy, 'receiver')).toEqual([expect.stringContaining('rule by-prefix')])
   expect(prefixWarnings(DENY_ALL, 'mutual')).toEqual([])
 })

@@ -1,4 +1,4 @@
-import type { PUPolicy } from './policy.js'
+import type { PUPolicy, TagSelector } from './policy.js'
 import { prefixClauses } from './short-tags.js'
 
 /**
@@ -13,7 +13,12 @@ export function prefixWarnings(policy: PUPolicy, authorization: 'mutual' | 'rece
     )
     if (prefixes.length === 0) return []
     return [
-      `rule ${rule.name}: ${prefixes.join(', ')}: a peer with too many tags to send in full matches no prefix and is denied; list values, or tag key existence`,
+      `rule ${rule.name}: ${prefixes.join(', ')}: a peer with too many tags to send in full ${outcomeOf(rule)}; list values, or tag key existence`,
     ]
   })
+}
+
+function outcomeOf({ action, mode }: TagSelector): string {
+  if (action === 'accept') return 'matches no prefix and is not accepted by this rule'
+  return `counts as matching and ${mode === 'observe' ? 'passes, observed' : 'is denied'}`
 }

@@ -1,8 +1,8 @@
 import { TriremeError } from './errors.js'
 import type { KeyValueOperator, Operator, TagSelector } from './policy.js'
 import type { PortRange } from './pu.js'
-import { OPEN_VALUE } from './short-tag-reader.js'
-import { PORT_TAG, type Tags } from './tags.js'
+import type { SeenTag, SeenTags } from './short-tag-reader.js'
+import { PORT_TAG } from './tags.js'
 
 const MAX_PORT = 65_535
 const OPERATORS: readonly string[] = ['=', '=!', '*', '!*'] satisfies Operator[]
@@ -10,8 +10,10 @@ const OPERATORS: readonly string[] = ['=', '=!', '*', '!*'] satisfies Operator[]
 /** The values of one clause, read once. */
 export interface ListedValues {
   readonly exact: ReadonlySet<string>
-  /** Without the `*`; the empty prefix is any value. */
+  /** Without the `*`; none of them is empty. */
   readonly prefixes: readonly string[]
+  /** Any value will do: `*` is listed, or the clause is about the key alone. */
+  readonly isAny: boolean
   /** Only under `PORT_TAG`. */
   readonly ports: readonly PortRange[]
 }
@@ -20,6 +22,8 @@ export interface ListedValues {
 export interface CompiledClause {
   readonly clause: KeyValueOperator
   readonly listed: ListedValues
+  /** What it says where a shortened tag may have a listed prefix or not: never what lets a peer in by a rule that accepts. */
+  readonly holdsIfUnknown: boolean
 }
 
 /**
@@ -35,18 +39,24 @@ export function compileClause(clause: KeyValueOperator, rule: TagSelector): Comp
   if (hasValues && clause.values.length === 0) {
     throw ruleError(rule, `clause on key ${key}: expected at least one value for operator ${operator}`)
   }
-  return { clause, listed: readValues(hasValues ? clause : { ...clause, values: [] }, rule) }
+  const listed = readValues(hasValues ? clause : { key, values: ['*'] }, rule)
+  return { clause, listed, holdsIfUnknown: rule.action === 'reject' }
 }
 
-/** Whether `tags` satisfy the clause. */
-export function clauseHolds({ clause, listed }: CompiledClause, tags: Tags): boolean {
+/**
+ * Whether `tags` satisfy the clause. A clause is judged by its own values alone: where it lists a prefix, and a shortened tag of
+ * its key has none of its other values, nobody can know, and `holdsIfUnknown` decides.
+ */
+export function clauseHolds({ clause, listed, holdsIfUnknown }: CompiledClause, tags: SeenTags): boolean {
   const { operator, key } = clause
   const hasWantedTag = operator === '=' || operator === '*'
-  const anyValue = operator === '*' || operator === '!*'
+  let isUnknown = false
   for (const tag of tags) {
-    if (tag.key === key && (anyValue || isListed(listed, tag.value))) return hasWantedTag
+    if (tag.key !== key) continue
+    if (isListed(listed, tag)) return hasWantedTag
+    if (tag.isShort && listed.prefixes.length > 0) isUnknown = true
   }
-  return !hasWantedTag
+  return isUnknown ? holdsIfUnknown : !hasWantedTag
 }
 
 /** The number that a decimal without sign and leading zeros gives, if it is a port's. */
@@ -61,12 +71,16 @@ export function readPort(text: string): number | undefined {
   return port <= MAX_PORT ? port : undefined
 }
 
-/** A clause for people: `app=web|db`, `env!=dev`, `team=*` (exists), `team!=*` (does not). */
+/** How many values of a clause people are shown. */
+const SHOWN_VALUES = 8
+
+/** A clause for people: `app=web|db`, `env!=dev`, `team=*` (exists), `team!=*` (does not). Of many values the first eight. */
 export function formatClause(clause: KeyValueOperator): string {
   const { key, operator, values } = clause
   if (operator === '*') return `${key}=*`
   if (operator === '!*') return `${key}!=*`
-  return `${key}${operator === '=' ? '=' : '!='}${values.join('|')}`
+  const more = values.length > SHOWN_VALUES ? `|… (${values.length - SHOWN_VALUES} more)` : ''
+  return `${key}${operator === '=' ? '=' : '!='}${values.slice(0, SHOWN_VALUES).join('|')}${more}`
 }
 
 /** A `TriremeError` `ERR_POLICY` that names the rule. */
@@ -75,29 +89,26 @@ export function ruleError(rule: { readonly name: string }, message: string, caus
   return new TriremeError('ERR_POLICY', `rule ${JSON.stringify(rule.name)}: ${message}`, options)
 }
 
-function isListed(listed: ListedValues, value: string): boolean {
-  if (listed.exact.has(value)) return true
+function isListed(listed: ListedValues, { value, isShort }: SeenTag): boolean {
+  if (listed.isAny || listed.exact.has(value)) return true
+  if (isShort) return false
   for (const prefix of listed.prefixes) if (value.startsWith(prefix)) return true
   if (listed.ports.length === 0) return false
   const port = readPort(value)
   return port !== undefined && listed.ports.some(range => range.first <= port && port <= range.last)
 }
 
-function readValues(clause: KeyValueOperator, rule: TagSelector): ListedValues {
+function readValues(clause: Pick<KeyValueOperator, 'key' | 'values'>, rule: TagSelector): ListedValues {
   const exact = new Set<string>()
   const prefixes: string[] = []
   const ports: PortRange[] = []
   for (const value of clause.values) {
-    if (value === '*') prefixes.push('')
-    else if (clause.key === PORT_TAG) ports.push(readPortRange(value, rule))
+    if (value === '*') continue
+    if (clause.key === PORT_TAG) ports.push(readPortRange(value, rule))
     else if (value.endsWith('*')) prefixes.push(value.slice(0, -1))
     else exact.add(value)
   }
-  // A value that cannot be read might have the prefix: that must never let a peer in, nor past a rule that only observes.
-  const letsIn = rule.action === 'accept' || rule.mode === 'observe'
-  const keepsOut = (clause.operator === '=') !== letsIn
-  if (keepsOut && prefixes.some(prefix => prefix !== '')) exact.add(OPEN_VALUE)
-  return { exact, prefixes, ports }
+  return { exact, prefixes, ports, isAny: clause.values.includes('*') }
 }
 
 function readPortRange(value: string, rule: TagSelector): PortRange {

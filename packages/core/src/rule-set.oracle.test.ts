@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { KeyValueOperator, TagSelector } from './policy.js'
 import { compileRules } from './rule-set.js'
 import {
+  NAIVE_TIERS,
   type NaiveMatch,
   naiveClauseMatches,
   naiveFirst,
@@ -87,12 +88,12 @@ describe('compileRules', () => {
     ).toBeUndefined()
   })
 
-  it('finds the first reject rule that is enforced', () => {
+  it('finds the first reject rule that only observes', () => {
     const check = ({ rules, identities }: Case) => {
       const compiled = compileRules(rules)
-      const enforced = rules.filter(rule => rule.mode !== 'observe')
       for (const tags of identities) {
-        expect(compiled.matchEnforcedReject(tags)?.rule).toEqual(naiveFirst('reject', enforced, tags)?.rule)
+        const expected = naiveFirst(NAIVE_TIERS[2], rules, tags)?.rule
+        expect(compiled.matchObserved(tags)?.rule).toEqual(expected)
       }
     }
     fc.assert(fc.property(cases, check), { numRuns: 500 })
@@ -182,8 +183,8 @@ const always = (matcher: Matcher) => (list: readonly TagSelector[]) => (tags: Ta
 /** A rule set whose rules apply by `applies`; everything else as it should be. */
 function withRuleTest(applies: (rule: TagSelector, tags: Tags, rules: readonly TagSelector[]) => boolean) {
   return always((list, tags) => {
-    for (const action of ['reject', 'accept'] as const) {
-      const index = list.findIndex(rule => rule.action === action && applies(rule, tags, list))
+    for (const isOfTier of NAIVE_TIERS) {
+      const index = list.findIndex(rule => isOfTier(rule) && applies(rule, tags, list))
       if (index >= 0) return { rule: list[index]!, index }
     }
     return undefined
@@ -285,14 +286,18 @@ const MUTANTS: Readonly<Record<string, ReturnType<typeof always>>> = {
     ),
   ),
   'accepts before it rejects': always(
-    (list, tags) => naiveFirst('accept', list, tags) ?? naiveFirst('reject', list, tags),
+    (list, tags) => naiveFirst(NAIVE_TIERS[1], list, tags) ?? naiveMatch(list, tags),
   ),
   'takes the first rule of either action': withRuleTest((rule, tags, list) => {
     const applies = (one: TagSelector) => one.clauses.every(clause => naiveClauseMatches(clause, tags))
     return list.find(applies) === rule
   }),
   'lets the last rule win': always((list, tags) => naiveMatch(list.toReversed(), tags)),
-  'forgets reject rules': always((list, tags) => naiveFirst('accept', list, tags)),
+  'forgets reject rules': always((list, tags) => naiveFirst(NAIVE_TIERS[1], list, tags)),
+  'observes before it accepts': always(
+    (list, tags) =>
+      naiveFirst(rule => rule.action === 'reject', list, tags) ?? naiveFirst(NAIVE_TIERS[1], list, tags),
+  ),
 }
 
 describe('a defective rule set', () => {

@@ -154,7 +154,8 @@ describe('the winner', () => {
   it('may observe: its mode is the caller’s business', () => {
     const rule: TagSelector = { ...reject('r', web), mode: 'observe' }
     expect(compileRules([rule]).match(tags('app=web'))).toEqual({ rule })
-    expect(compileRules([rule]).matchEnforcedReject(tags('app=web'))).toBeUndefined()
+    expect(compileRules([rule]).matchObserved(tags('app=web'))).toEqual({ rule })
+    expect(compileRules([reject('r', web)]).matchObserved(tags('app=web'))).toBeUndefined()
   })
 })
 
@@ -174,6 +175,47 @@ describe('the nearest rule', () => {
 
   it('does not exist without accept rules', () => {
     expect(compileRules([reject('r', clause('app', '=', 'x'))]).nearest(tags())).toBeUndefined()
+  })
+})
+
+describe('a look-up among 20,000 rules', () => {
+  let looks = 0
+  /** A clause that counts how often it is looked at. */
+  const counted = (key: string, ...values: string[]): KeyValueOperator => ({
+    operator: '=',
+    values,
+    get key() {
+      looks += 1
+      return key
+    },
+  })
+  const names = Array.from({ length: 20_000 }, (_, index) => `w${index}`)
+  const ruleSet = compileRules(
+    names.map(name => accept(name, counted('env', 'prod'), counted(PORT_TAG, '80'), counted('app', name))),
+  )
+  const looksOf = (lookUp: () => void) => {
+    looks = 0
+    lookUp()
+    return looks
+  }
+
+  it('looks at the rules alone that the rarest of their clauses brings up', () => {
+    const carried = tags('env=prod', 'app=w19999', 'app=w7', '@sys:port=80')
+    expect(ruleSet.match(carried)?.rule.name).toBe('w7')
+    expect(looksOf(() => ruleSet.match(carried))).toBeLessThanOrEqual(6)
+    expect(looksOf(() => ruleSet.match(tags('env=prod', '@sys:port=80')))).toBe(0)
+  })
+
+  it('explains a denial at a cost that does not grow with the rules', () => {
+    expect(looksOf(() => ruleSet.nearest(tags('env=prod', '@sys:port=80')))).toBeLessThan(250)
+    expect(ruleSet.nearest(tags('app=w15000', 'env=prod'))?.rule.name).toBe('w15000')
+    expect(ruleSet.nearest(tags('env=prod', '@sys:port=80'))?.rule.name).toBe('w0')
+  })
+
+  it('shows of a rule with many values the first', () => {
+    const [long] = [accept('long', clause('app', '=', ...names))]
+    const text = formatClause(long.clauses[0]!)
+    expect(text).toBe('app=w0|w1|w2|w3|w4|w5|w6|w7|… (19992 more)')
   })
 })
 

@@ -31,8 +31,8 @@ export function shortenTags(tags: Tags): ShortTags {
 }
 
 /**
- * The clauses that shortened tags may leave open because they list a prefix. An open clause never lets anybody in: in an
- * accept rule and in one that only observes it does not hold, in an enforced reject rule it does.
+ * The clauses that shortened tags may leave open because they list a prefix. An open clause does not hold in a rule that
+ * accepts, and holds in a rule that rejects; one that only observes lets pass, and reports, what it would reject.
  */
 export function prefixClauses(rule: TagSelector): readonly KeyValueOperator[] {
   return rule.clauses.filter(

@@ -31,7 +31,8 @@ function decisionOf({ pu, outcome, ends, side }: KernelDecided): Decision | unde
   }
   if (outcome !== 'accept' && outcome !== 'observe' && outcome !== 'drop.policy') return undefined
   const [acl, peer] = side === 'app' ? [pu.applicationACL, ends.destination] : [pu.networkACL, ends.source]
-  const decision = decideAddress(acl.match(peer, ends.destinationPort, ends.protocol), pu.policy.mode)
+  const asked = [peer, ends.destinationPort, ends.protocol] as const
+  const decision = decideAddress(acl.match(...asked), pu.policy.mode, 'policy', acl.matchObserved(...asked))
   const verdict = outcome === 'drop.policy' ? 'reject' : 'accept'
   const observed = outcome === 'observe'
   if (decision.verdict === verdict && decision.observed === observed) return decision

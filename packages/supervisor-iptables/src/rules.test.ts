@@ -218,11 +218,11 @@ describe('rules over addresses', () => {
   ]
   const withACLs = { ...input, pus: [supervised('web', { networkACLs })] }
 
-  it('decide SYNs from outside the trireme networks: rejects, then what is observed, then accepts', () => {
+  it('decide SYNs from outside the trireme networks: rejects, then accepts, then what is observed', () => {
     expect(puChain('synIn', withACLs).slice(4)).toEqual([
       `-s 192.0.2.128/25 -g ID-${hash}`,
-      `-s 198.18.0.0/15 -g V-${hash}`,
       `-s 192.0.2.0/24 -p tcp -m multiport --dports 80,90:99 -g A-${hash}`,
+      `-s 198.18.0.0/15 -g V-${hash}`,
       `-g ID-${hash}`,
     ])
     expect(puChain('synIn', withACLs, 'IPv6').slice(4)).toEqual([
@@ -234,9 +234,9 @@ describe('rules over addresses', () => {
   it('decide what is not TCP, and answers to it as its first packet', () => {
     expect(puChain('in', withACLs).slice(-5)).toEqual([
       `-s 192.0.2.128/25 -g ID-${hash}`,
-      `-s 198.18.0.0/15 -g V-${hash}`,
       `-s 192.0.2.7/32 -p udp -m udp --dport 53 -g A-${hash}`,
       `-s 192.0.2.8/32 -p icmp -g A-${hash}`,
+      `-s 198.18.0.0/15 -g V-${hash}`,
       `-g ID-${hash}`,
     ])
     expect(puChain('out', withACLs).slice(-2)).toEqual([
@@ -245,9 +245,9 @@ describe('rules over addresses', () => {
     ])
     expect(puChain('answerOut', withACLs)).toEqual([
       `-d 192.0.2.128/25 -g OD-${hash}`,
-      '-d 198.18.0.0/15 -g ACL',
       '-d 192.0.2.7/32 -p udp -m udp --sport 53 -g ACL',
       '-d 192.0.2.8/32 -p icmp -g ACL',
+      '-d 198.18.0.0/15 -g ACL',
       `-g OD-${hash}`,
     ])
     expect(puChain('answerIn', withACLs)).toEqual([`-g ID-${hash}`])
@@ -294,8 +294,8 @@ describe('rules over addresses', () => {
     expect(puChain('synIn', observed).slice(-5)).toEqual([
       `-s 10.0.0.0/8 -g Q-${hash}`,
       `-s 192.0.2.128/25 -g V-${hash}`,
-      `-s 198.18.0.0/15 -g V-${hash}`,
       `-s 192.0.2.0/24 -p tcp -m multiport --dports 80,90:99 -g A-${hash}`,
+      `-s 198.18.0.0/15 -g V-${hash}`,
       `-g V-${hash}`,
     ])
     expect(puChain('in', observed).at(-1)).toBe(`-g V-${hash}`)

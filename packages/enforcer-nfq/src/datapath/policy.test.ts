@@ -1,3 +1,4 @@
+import type { TagSelector } from '@trireme/core'
 import { describe, expect, it } from 'vitest'
 import { tcpPacket } from '../testing/index.js'
 import {
@@ -218,12 +219,16 @@ describe('steps 3 and 4: the answer', () => {
 
   it('observe per rule', async () => {
     const rule = { ...appRule('reject', 'frontend'), mode: 'observe' as const }
-    const receiverRules = [appRule('accept', 'frontend'), rule]
-    const { network, client, server } = await twoHosts({ server: web({ receiverRules }) })
-    const socket = client.tcp.connect(CLIENT, SERVER)
-    network.run(10)
-    expect(socket.state).toBe('established')
-    expect(server.records[0]).toMatchObject({ verdict: 'accept', rule: 'reject-frontend', observed: true })
+    const outcome = async (...receiverRules: TagSelector[]) => {
+      const { network, client, server } = await twoHosts({ server: web({ receiverRules }) })
+      const socket = client.tcp.connect(CLIENT, SERVER)
+      network.run(10)
+      expect(socket.state).toBe('established')
+      return server.records[0]
+    }
+    expect(await outcome(rule)).toMatchObject({ rule: 'reject-frontend', reason: 'policy', observed: true })
+    const allowed = { rule: 'accept-frontend', reason: '', observed: false, wouldReject: 'reject-frontend' }
+    expect(await outcome(rule, appRule('accept', 'frontend'))).toMatchObject(allowed)
   })
 
   it('a bare ACK passes before MAC_s, so that the old socket behind it can be reset', async () => {

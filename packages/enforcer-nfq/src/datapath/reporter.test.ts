@@ -1,3 +1,4 @@
+import { type PUPolicy, parseTag, shortenTags } from '@trireme/core'
 import { newTestCollector, testPolicy, testRuntime } from '@trireme/core/testing'
 import { expect, it } from 'vitest'
 import { rejected } from './decisions.js'
@@ -22,6 +23,29 @@ it('records 200 refused strangers a second and counts the others; peers with an 
   nowMs = 1_000
   reporter.report(stranger)
   expect(collector.flowRecords).toHaveLength(701)
+})
+
+it('shows of tags that travelled shortened those that the rules list, and how many there are besides', () => {
+  const collector = newTestCollector()
+  const policy: PUPolicy = {
+    ...testPolicy(),
+    receiverRules: [
+      { name: 'r', action: 'accept', clauses: [{ key: 'app', operator: '=', values: ['web', 'db'] }] },
+      { name: 's', action: 'accept', clauses: [{ key: 'env', operator: '=', values: ['pr*'] }] },
+    ],
+  }
+  const pu = new PUContext({ contextID: 'web', runtime: testRuntime(), policy })
+  const carried = [parseTag('app=web'), parseTag('env=prod'), parseTag('team=x')]
+  const claims = { issuer: 'host-b', puID: 'batch', tags: [], shortTags: shortenTags(carried) }
+  const decision = { verdict: 'accept', reason: '', rule: 'r', observed: false } as const
+  new Reporter(collector, () => 0).report({
+    pu,
+    peer: { claims },
+    decision,
+    role: 'server',
+    key: '\0'.repeat(36),
+  })
+  expect(collector.flowRecords[0]?.source).toMatchObject({ tags: [parseTag('app=web')], unreadTags: 2 })
 })
 
 it('counts what the other end refused beside what was rejected here', () => {

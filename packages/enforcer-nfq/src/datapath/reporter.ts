@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { EventCollector, FlowEndpoint, FlowReason, PacketProtocol } from '@trireme/core'
-import { formatAddress } from '@trireme/core'
+import type { EventCollector, FlowEndpoint, FlowReason, PacketProtocol, RuleSet } from '@trireme/core'
+import { formatAddress, readableTags } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { PeerClaims } from './live-flows.js'
 import type { PUContext } from './pu-context.js'
@@ -12,6 +12,8 @@ export interface Decision {
   readonly reason: FlowReason
   readonly rule: string
   readonly observed: boolean
+  /** The rule that would have denied what another rule accepts, if it did not only observe. */
+  readonly wouldReject?: string
 }
 
 export interface FlowReport {
@@ -58,7 +60,9 @@ export class Reporter {
     }
     const bytes = Buffer.from(key, 'latin1')
     const own = { id: pu.id, tags: pu.recordTags }
-    const other = peer ? { id: peer.claims.puID, tags: peer.claims.tags } : { id: '', tags: [] }
+    const other = peer
+      ? peerEnd(peer.claims, role === 'client' ? pu.transmitterRules : pu.receiverRules)
+      : NOBODY
     this.#collector.collectFlowEvent({
       time: new Date(this.#now()).toISOString(),
       id: report.flowID ?? randomBytes(16).toString('hex'),
@@ -71,11 +75,21 @@ export class Reporter {
   }
 }
 
+const NOBODY = { id: '', tags: [] } as const
+
+/** Of tags that travelled shortened, those that the deciding rules list can be read. */
+function peerEnd(claims: PeerClaims, rules: RuleSet): Omit<FlowEndpoint, 'ip' | 'port'> {
+  const { puID, shortTags } = claims
+  if (!shortTags) return { id: puID, tags: claims.tags }
+  const tags = readableTags(rules.tagsOf(claims))
+  return { id: puID, tags, unreadTags: Math.max(0, shortTags.tags.size - tags.length) }
+}
+
 /** The key under which both ends file a connection: that of the packets from its client. */
 export function clientKey(packet: TcpPacket, isFromClient: boolean): string {
   return isFromClient ? packet.flowKey() : packet.reverseFlowKey()
 }
 
-function endpoint(key: Buffer, at: number, who: Pick<FlowEndpoint, 'id' | 'tags'>): FlowEndpoint {
+function endpoint(key: Buffer, at: number, who: Omit<FlowEndpoint, 'ip' | 'port'>): FlowEndpoint {
   return { ...who, ip: formatAddress(key.subarray(at, at + 16)), port: key.readUInt16BE(at + 16) }
 }

@@ -16,8 +16,9 @@ import { accept, drop, refuse, reset, setState, type Verdict } from './verdict.j
  * but where the tuple is used again while its connection still has a state.
  */
 export function sendPlainSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
-  const rule = pu.applicationACL.match(packet.destination, packet.destinationPort, 'tcp')
-  const decision = decideAddress(rule, pu.policy.mode)
+  const asked = [packet.destination, packet.destinationPort, 'tcp'] as const
+  const acl = pu.applicationACL
+  const decision = decideAddress(acl.match(...asked), pu.policy.mode, 'policy', acl.matchObserved(...asked))
   path.reporter.report({ pu, decision, role: 'client', key: packet.flowKey() })
   if (decision.verdict === 'accept')
     return letThrough(path, { pu, packet, role: 'client', key: packet.flowKey() })
@@ -28,8 +29,10 @@ export function sendPlainSyn(path: Path, pu: PUContext, packet: TcpPacket): Verd
 export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict {
   const { packet, state } = arrival
   if (state === 'auth' || state === 'sent') return drop('state')
-  const rule = pu.networkACL.match(packet.source, packet.destinationPort, 'tcp')
-  const decision = decideAddress(rule, pu.policy.mode, 'stripped-or-unenforced')
+  const asked = [packet.source, packet.destinationPort, 'tcp'] as const
+  const acl = pu.networkACL
+  const [rule, observer] = [acl.match(...asked), acl.matchObserved(...asked)]
+  const decision = decideAddress(rule, pu.policy.mode, 'stripped-or-unenforced', observer)
   path.reporter.report({ pu, decision, role: 'server', key: packet.flowKey() })
   if (decision.verdict === 'accept')
     return letThrough(path, { pu, packet, role: 'server', key: packet.flowKey() })
