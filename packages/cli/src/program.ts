@@ -3,7 +3,8 @@ import type { AdoptOptions } from './commands/adopt.js'
 import type { FlowsOptions } from './commands/flows.js'
 import type { ProtectOptions } from './commands/protect.js'
 import type { RunOptions } from './commands/run.js'
-import type { SessionHookOptions, SessionOptions } from './commands/session.js'
+import type { SessionOptions } from './commands/session.js'
+import type { SessionHookOptions } from './commands/session-install.js'
 import type { StatusOptions } from './commands/status.js'
 import type { UninstallOptions } from './commands/uninstall.js'
 import type { UnitStartOptions } from './commands/unit-start.js'
@@ -157,7 +158,7 @@ function addSession(program: Command, finish: Finish): void {
         const { sessionOpen, sessionClose } = await import('./commands/session.js')
         finish(await (name === 'open' ? sessionOpen : sessionClose)(options))
       })
-  add('open', "what the PAM hook calls when a session opens, with pam_exec's environment")
+  add('open', "what the PAM hook calls when a session opens, with pam_exec's variables")
   add('close', 'what the PAM hook calls when a session closes')
   const addHook = (name: 'install' | 'remove', description: string) =>
     session
@@ -166,9 +167,9 @@ function addSession(program: Command, finish: Finish): void {
       .option(...SOCKET)
       .requiredOption('--service <name>', 'PAM service such as sshd; may be repeated', collect)
       .option('--pam-dir <folder>', 'where PAM services are', '/etc/pam.d')
-      .option('--hook <file>', 'the script that PAM runs', '/usr/local/lib/trireme/session-hook')
+      .option('--hook <file>', 'where the program lies that PAM runs', '/usr/local/lib/trireme/session-hook')
       .action(async (options: SessionHookOptions) => {
-        const { sessionInstall, sessionRemove } = await import('./commands/session.js')
+        const { sessionInstall, sessionRemove } = await import('./commands/session-install.js')
         finish(await (name === 'install' ? sessionInstall : sessionRemove)(options))
       })
   addHook('install', 'add the hook to PAM services')

@@ -12,10 +12,17 @@
  * )
  * ```
  */
-export { type PAMHook, pamHookScript } from './pam-hook-script.js'
-export { withoutSessionHook, withSessionHook } from './pam-service-file.js'
+export {
+  hasSessionHook,
+  type PAMHook,
+  type PAMService,
+  withoutSessionHook,
+  withSessionHook,
+} from './pam-service-file.js'
+export type { ReadService } from './pam-stack.js'
 export type { SessionExtractor, UserSession } from './session-extractor.js'
 export { sessionTags } from './session-extractor.js'
+export { SESSION_HOOK } from './session-hook.js'
 export {
   type SessionProblem,
   type SessionProcesses,
