@@ -110,7 +110,8 @@ export class Protection {
     return eventually(`${count} × ${event} of ${contextID}`, () => matching()[count - 1], {
       timeoutMs: 60_000,
     }).catch(error => {
-      throw new Error(`problems: ${JSON.stringify(this.problems)}`, { cause: error })
+      const { problems, pus } = this
+      throw new Error(`${JSON.stringify({ problems, pus })} ${this.#failure ?? ''}`, { cause: error })
     })
   }
 

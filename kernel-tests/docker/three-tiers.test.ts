@@ -20,7 +20,7 @@ const rule = (from: Tier, to: Tier) => ({
   action: 'allow',
 })
 const POLICY = { default: 'deny', rules: [rule('frontend', 'backend'), rule('backend', 'database')] }
-const NEW_POLICY = { default: 'deny', rules: [rule('frontend', 'database'), rule('database', 'database')] }
+const NEW_POLICY = { default: 'deny', rules: [rule('frontend', 'database'), rule('backend', 'frontend')] }
 
 /** The rules that a daemon leaves behind are the next one's by its name. */
 const SERVER_ID = uniqueName('tiers')
@@ -47,11 +47,11 @@ beforeAll(async () => {
 })
 afterAll(() => teardown.run())
 
-/** Probes all nine pairs. */
+/** Probes the six pairs of different tiers: what a container says to itself is not policed. */
 async function probe(): Promise<Matrix> {
   const probes = TIERS.map(async from => {
     const reached: Tier[] = []
-    for (const to of TIERS) {
+    for (const to of TIERS.filter(each => each !== from)) {
       const argv = ['timeout', '5', 'nc', '-w', '3', addresses.get(to)!, String(PORT)]
       const { stdout } = await engine.docker('exec', from, ...argv)
       if (stdout === `I am ${to}\n`) reached.push(to)
@@ -68,7 +68,7 @@ describe('three tiers by their labels', () => {
 
   it('reach each other as the new policy says, live', async () => {
     await protection.apply(NEW_POLICY)
-    expect(await probe()).toEqual({ frontend: ['database'], backend: [], database: ['database'] })
+    expect(await probe()).toEqual({ frontend: ['database'], backend: ['frontend'], database: [] })
     await protection.apply(POLICY)
   })
 

@@ -27,6 +27,8 @@ export interface RunningContainer {
   readonly isNew: boolean
   /** Whether it waits to begin, and has run nothing of its own yet. Default false. */
   readonly isHeldBack?: boolean
+  /** Whether the namespace of another container that it has joined has become its own. Default false. */
+  readonly ownsNamespace?: boolean
 }
 
 /**
@@ -35,7 +37,7 @@ export interface RunningContainer {
  * offers nothing to tell a container in the host's network apart.
  */
 export async function locateContainer(
-  { container, pid }: Pick<RunningContainer, 'container' | 'pid'>,
+  { container, pid, ownsNamespace = false }: Pick<RunningContainer, 'container' | 'pid' | 'ownsNamespace'>,
   processes: Processes,
 ): Promise<ContainerPlace> {
   const { Id: id, HostConfig } = container
@@ -49,7 +51,8 @@ export async function locateContainer(
     return { kind: 'linux-process', identity, isolation: cgroupIsolation(cgroups.unified, id) }
   }
   if (HostConfig.NetworkMode === 'host') throw foreignHostError(id)
-  if (HostConfig.NetworkMode.startsWith('container:')) return { kind: 'joined', identity, namespaceID }
+  if (!ownsNamespace && joinedContainer(container) !== undefined)
+    return { kind: 'joined', identity, namespaceID }
   const namespace = await processes.openNamespace(pid)
   const isStill = processes.isAlive(identity)
   if (!isStill) {
@@ -58,6 +61,11 @@ export async function locateContainer(
   }
   const isolation: Isolation = { by: 'netns', path: namespace.path }
   return { kind: 'container', identity, isolation, namespaceID, namespace }
+}
+
+/** The name or ID of the container whose network this one has joined. */
+export function joinedContainer({ HostConfig }: ContainerInspection): string | undefined {
+  return /^container:(.+)$/.exec(HostConfig.NetworkMode)?.[1]
 }
 
 function cgroupIsolation(unified: string | undefined, id: string): Isolation {

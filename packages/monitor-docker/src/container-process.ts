@@ -1,6 +1,7 @@
-import { close, open, readFileSync, statSync } from 'node:fs'
+import { close, open, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { KernelError } from '@trireme/core'
 
@@ -21,6 +22,9 @@ export interface ProcessCgroups {
   /** All paths, of every hierarchy. */
   readonly all: readonly string[]
 }
+
+/** How many processes are looked at before others get their turn. */
+const SEARCH_STEP = 200
 
 /** Processes as `/proc` shows them. Errors are `KernelError`. */
 export class Processes {
@@ -65,6 +69,35 @@ export class Processes {
     } catch (cause) {
       const { code = 'unknown', message } = cause as NodeJS.ErrnoException
       throw new KernelError({ op: 'open network namespace', errno: code, detail: message, cause })
+    }
+  }
+
+  /** Whether that process is still there, and in the network namespace of that number. */
+  isInside(identity: ProcessIdentity, namespaceID: bigint): boolean {
+    return this.isAlive(identity) && this.#namespaceSeen(identity.pid) === namespaceID
+  }
+
+  /**
+   * A process in the network namespace of that number, whoever started it; undefined where none is seen there. A process whose namespace we
+   * may not see counts as elsewhere.
+   */
+  async findInside(namespaceID: bigint): Promise<ProcessIdentity | undefined> {
+    const pids = readdirSync(this.#folder).filter(name => /^\d+$/.test(name))
+    for (const [at, pid] of pids.entries()) {
+      if (at % SEARCH_STEP === SEARCH_STEP - 1) await nextTurn()
+      if (this.#namespaceSeen(Number(pid)) !== namespaceID) continue
+      const identity = this.identity(Number(pid))
+      if (identity !== undefined) return identity
+    }
+    return undefined
+  }
+
+  #namespaceSeen(pid: number): bigint | undefined {
+    try {
+      return this.namespaceID(pid)
+    } catch {
+      // It has ended meanwhile, or we lack CAP_SYS_PTRACE over it.
+      return undefined
     }
   }
 

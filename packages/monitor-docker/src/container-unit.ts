@@ -18,6 +18,8 @@ export interface UnitSurroundings {
   /** Given where containers are enforced at their interfaces and not inside. */
   readonly readInterfaces: ReadInterfaces | undefined
   readonly onRefusedLabel: (contextID: string, refused: RefusedLabel) => void
+  /** Whether the network namespace that a container has joined belongs to a PU, or to a container that is about to be one. */
+  readonly isOwned: (running: RunningContainer, namespaceID: bigint) => Promise<boolean>
 }
 
 /** A container that was not enforced. */
@@ -65,8 +67,8 @@ export class ContainerUnit {
   #isNew = false
   isPaused = false
 
-  constructor(containerID: string, surroundings: UnitSurroundings) {
-    this.contextID = contextIDOf(containerID)
+  constructor(contextID: string, surroundings: UnitSurroundings) {
+    this.contextID = contextID
     this.#surroundings = surroundings
   }
 
@@ -137,10 +139,18 @@ export class ContainerUnit {
       return this.refresh(running.container)
     }
     await refusing(true, () => this.stop())
-    const place = await refusing(false, () => locateContainer(running, this.#surroundings.processes))
+    const place = await refusing(false, () => this.#locate(running))
     this.#isNew = running.isNew
     if (place.kind === 'joined') this.#joined = place
     else await this.#enforce(running, place, cutOffOnFailure)
+  }
+
+  /** A namespace that its first container has left belongs to the one that lives on in it. */
+  async #locate(running: RunningContainer): Promise<ContainerPlace> {
+    const { processes, isOwned } = this.#surroundings
+    const place = await locateContainer(running, processes)
+    if (place.kind !== 'joined' || (await isOwned(running, place.namespaceID))) return place
+    return locateContainer({ ...running, ownsNamespace: true }, processes)
   }
 
   /**

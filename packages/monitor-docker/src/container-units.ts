@@ -1,13 +1,16 @@
 import type { Clock, EventCollector, Tags } from '@trireme/core'
 import type { ContainerInspection } from './container-inspection.js'
-import { isGone, type RunningContainer } from './container-place.js'
+import { isGone, joinedContainer, type RunningContainer } from './container-place.js'
 import { ContainerUnit, contextIDOf, RefusedContainer, type UnitSurroundings } from './container-unit.js'
 import type { DockerMonitorProblem } from './monitor-problem.js'
+import { OutlivedNamespaces } from './outlived-namespaces.js'
 
-export interface ContainerUnitsOptions extends Omit<UnitSurroundings, 'onRefusedLabel'> {
+export interface ContainerUnitsOptions extends Omit<UnitSurroundings, 'onRefusedLabel' | 'isOwned'> {
   readonly collector: EventCollector
   readonly killContainerOnError: boolean
   readonly kill: (containerID: string) => Promise<void>
+  /** The first process of a container, by name or ID; 0 where it does not run. Rejects where the engine cannot be asked. */
+  readonly pidOf: (container: string) => Promise<number>
   readonly onProblem: (problem: DockerMonitorProblem) => void
   readonly clock: Clock
 }
@@ -22,11 +25,16 @@ export class ContainerUnits {
   readonly #units = new Map<string, ContainerUnit>()
   /** Containers that have ended while others live on in their network namespaces. */
   readonly #lingering = new Set<string>()
+  /** Units of namespaces that are inhabited though their containers run elsewhere now, or are gone. */
+  readonly #retained = new Set<ContainerUnit>()
+  readonly #namespaces: OutlivedNamespaces
 
   constructor(options: ContainerUnitsOptions) {
     this.#options = options
+    this.#namespaces = new OutlivedNamespaces(options.processes)
     this.#surroundings = {
       ...options,
+      isOwned: (running, namespaceID) => this.#isOwned(running, namespaceID),
       onRefusedLabel: (contextID, { label, reason }) => {
         const error = new TypeError(`label ${JSON.stringify(label.slice(0, 80))}: ${reason}`)
         options.onProblem({ kind: 'label-refused', contextID, error })
@@ -44,7 +52,7 @@ export class ContainerUnits {
   of(containerID: string): ContainerUnit {
     const known = this.#units.get(containerID)
     if (known !== undefined) return known
-    const unit = new ContainerUnit(containerID, this.#surroundings)
+    const unit = new ContainerUnit(this.#freeContextID(containerID), this.#surroundings)
     this.#units.set(containerID, unit)
     return unit
   }
@@ -106,7 +114,7 @@ export class ContainerUnits {
   async end(containerID: string): Promise<void> {
     const unit = this.of(containerID)
     if (unit.isAlive) return
-    if (unit.namespaceID !== undefined && this.#hasInhabitants(unit.namespaceID)) {
+    if (await this.#isInhabited(unit)) {
       this.#lingering.add(containerID)
       return
     }
@@ -119,19 +127,38 @@ export class ContainerUnits {
     return this.#lingering.has(containerID)
   }
 
-  /** Ended containers that waited for inhabitants and have none any more. */
-  deserted(): readonly string[] {
-    return [...this.#lingering].filter(containerID => {
-      const namespaceID = this.#units.get(containerID)?.namespaceID
-      return namespaceID === undefined || !this.#hasInhabitants(namespaceID)
-    })
+  /** Ended containers that wait for the inhabitants of their namespaces to `end`. */
+  lingering(): readonly string[] {
+    return [...this.#lingering]
+  }
+
+  /** Whether namespaces have outlived their containers: whoever lives there may end at any time. */
+  get hasOutlivedNamespaces(): boolean {
+    return this.#lingering.size + this.#retained.size > 0
+  }
+
+  /** Takes down the PUs of retained namespaces in which nobody lives any more. */
+  async releaseDeserted(): Promise<void> {
+    for (const unit of this.#retained) {
+      if (await this.#isInhabited(unit)) continue
+      this.#retained.delete(unit)
+      await this.#reporting(unit, () => unit.destroy())
+    }
+  }
+
+  /** Containers that live in a network namespace which they have joined and which is no PU's. */
+  orphans(): readonly string[] {
+    return [...this.#units]
+      .filter(([, { joinedNamespaceID: id }]) => id !== undefined && !this.#isPUs(id))
+      .map(([containerID]) => containerID)
   }
 
   async destroy(containerID: string): Promise<void> {
     const unit = this.of(containerID)
     this.#units.delete(containerID)
     this.#lingering.delete(containerID)
-    await this.#reporting(unit, () => unit.destroy())
+    if (await this.#mustStay(unit)) this.#retained.add(unit)
+    else await this.#reporting(unit, () => unit.destroy())
   }
 
   /** Tells the handler of an event that changes nothing. */
@@ -144,19 +171,20 @@ export class ContainerUnits {
 
   /** Takes all PUs down, whether their processes live or not. */
   async stop(): Promise<void> {
-    for (const unit of this.#units.values()) await this.#reporting(unit, () => unit.stop())
+    for (const unit of this.#all()) await this.#reporting(unit, () => unit.stop())
   }
 
   /** Forgets all, and leaves in force what is. */
   async release(): Promise<void> {
-    const units = [...this.#units.values()]
+    const units = this.#all()
     this.#units.clear()
+    this.#retained.clear()
     for (const unit of units) await unit.release()
   }
 
   async #activate(running: RunningContainer): Promise<void> {
     const { container } = running
-    const unit = this.of(container.Id)
+    const unit = await this.#successor(container.Id)
     this.#lingering.delete(container.Id)
     try {
       await unit.start(running, !this.#options.killContainerOnError)
@@ -183,11 +211,53 @@ export class ContainerUnits {
     }
   }
 
-  #hasInhabitants(namespaceID: bigint): boolean {
-    for (const unit of this.#units.values()) {
-      if (unit.joinedNamespaceID === namespaceID && unit.isAlive) return true
+  /** The unit for a container that runs: another one where processes live on in the namespace of its life before. */
+  async #successor(containerID: string): Promise<ContainerUnit> {
+    const unit = this.of(containerID)
+    if (unit.isAlive || !(await this.#mustStay(unit))) return unit
+    this.#retained.add(unit)
+    this.#units.delete(containerID)
+    return this.of(containerID)
+  }
+
+  /** Whether the unit's rules must stay in force whatever becomes of its container. */
+  async #mustStay(unit: ContainerUnit): Promise<boolean> {
+    // At the bridges of the host, rules go with the interfaces: none is left to a container that has ended.
+    if (unit.isCutOff || this.#options.readInterfaces !== undefined) return false
+    return this.#isInhabited(unit)
+  }
+
+  async #isInhabited({ namespaceID }: ContainerUnit): Promise<boolean> {
+    return namespaceID !== undefined && (await this.#namespaces.isInhabited(namespaceID))
+  }
+
+  async #isOwned({ container, isHeldBack = false }: RunningContainer, namespaceID: bigint): Promise<boolean> {
+    if (this.#isPUs(namespaceID)) return true
+    try {
+      const pid = await this.#options.pidOf(joinedContainer(container) ?? '')
+      return this.#options.processes.namespaceID(pid) === namespaceID
+    } catch {
+      // All that runs is looked at again when the engine is back; what waits at the gate is not.
+      return !isHeldBack
     }
-    return false
+  }
+
+  #isPUs(namespaceID: bigint): boolean {
+    return this.#all().some(unit => unit.namespaceID === namespaceID)
+  }
+
+  #all(): readonly ContainerUnit[] {
+    return [...this.#retained, ...this.#units.values()]
+  }
+
+  /** A container's own, unless a namespace of an earlier life of it is still known by that. */
+  #freeContextID(containerID: string): string {
+    const contextID = contextIDOf(containerID)
+    const taken = new Set([...this.#retained].map(unit => unit.contextID))
+    for (let life = 1; ; life += 1) {
+      const candidate = life === 1 ? contextID : `${contextID}-${life}`
+      if (!taken.has(candidate)) return candidate
+    }
   }
 
   async #reporting({ contextID }: ContainerUnit, step: () => Promise<void>): Promise<void> {

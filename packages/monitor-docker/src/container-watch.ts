@@ -44,6 +44,8 @@ export interface WatchComponents {
 
 /** How often processes are looked for of which the engine's word and the kernel's differ. */
 const DOUBT_CHECK_MS = 1000
+/** The turn of what concerns no container that is there. */
+const RETAINED = 'retained'
 const RUNNING: readonly ListedContainer['state'][] = ['running', 'paused', 'restarting']
 
 /** Everything between one `start` and one `stop` of a monitor. */
@@ -74,7 +76,8 @@ export class ContainerWatch {
     this.#units = new ContainerUnits({
       ...settings,
       ...components,
-      kill: containerID => this.#kill(containerID),
+      kill: async containerID => this.#requireEngine('kill container').kill(containerID),
+      pidOf: async container => (await this.#requireEngine('inspect').inspect(container))?.State.Pid ?? 0,
     })
     this.#session = new EngineSession({
       connect,
@@ -141,12 +144,10 @@ export class ContainerWatch {
   }
 
   /** Once the engine is back, all that runs is looked at again. */
-  async #kill(containerID: string): Promise<void> {
+  #requireEngine(op: string): Engine {
     const { engine } = this.#session
-    if (engine === undefined) {
-      throw new KernelError({ op: 'kill container', errno: 'ENOTCONN', detail: 'the engine is lost' })
-    }
-    await engine.kill(containerID)
+    if (engine === undefined) throw new KernelError({ op, errno: 'ENOTCONN', detail: 'the engine is lost' })
+    return engine
   }
 
   /** Brings into force what the engine says of a container now. */
@@ -157,6 +158,7 @@ export class ContainerWatch {
     const { Running, Pid } = container.State
     if (!Running || Pid === 0) return this.#end(containerID)
     await this.#units.start({ container, pid: Pid, isNew })
+    if (this.#units.hasOutlivedNamespaces) this.#checkLater()
     const { isPaused } = this.#units.of(containerID)
     if (container.State.Paused !== isPaused) {
       await this.#units.note(containerID, container.State.Paused ? 'pause' : 'unpause')
@@ -212,7 +214,10 @@ export class ContainerWatch {
   }
 
   #endDeserted(): void {
-    for (const id of this.#units.deserted()) void this.#enqueue(id, () => this.#units.end(id))
+    for (const id of this.#units.lingering()) void this.#enqueue(id, () => this.#units.end(id))
+    for (const id of this.#units.orphans()) void this.#enqueue(id, () => this.#converge(id, false))
+    void this.#enqueue(RETAINED, () => this.#units.releaseDeserted())
+    if (this.#units.hasOutlivedNamespaces) this.#checkLater()
   }
 
   /** Undefined where there is nothing to be done: it is gone, at the gate, or the engine is lost and all will be looked at. */
@@ -326,6 +331,7 @@ export class ContainerWatch {
       this.#doubtful.delete(id)
       void this.#enqueue(id, () => this.#recheck(id, word))
     }
+    if (this.#units.hasOutlivedNamespaces) this.#endDeserted()
     if (this.#admitted.size > 0) this.#checkLater()
   }
 

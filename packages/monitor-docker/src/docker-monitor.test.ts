@@ -65,6 +65,9 @@ function run(
   return containerID
 }
 
+const seenLast = (...expected: readonly string[]) =>
+  vi.waitFor(() => expect(events.slice(-expected.length)).toEqual(expected))
+
 const seen = (...expected: readonly string[]) => vi.waitFor(() => expect(events).toEqual(expected))
 
 describe('dockerMonitor', () => {
@@ -232,6 +235,66 @@ describe('a container in the network of another', () => {
     await vi.waitFor(() => expect(events).toContain('web stop'))
   })
 
+  it('stays under the rules of a life of the other that is over, beside those of the new one', async () => {
+    await begin()
+    const web = run('web', 11)
+    await vi.waitFor(() => expect(events).toContain('web start'))
+    const sidecar = run('sidecar', 12, { networkMode: `container:${web}`, inNamespaceOf: 11 })
+    await vi.waitFor(() => expect(events.filter(event => event === 'unknown create')).toHaveLength(2))
+    const before = runtimes.get(web.slice(0, 12))
+    proc.end(11)
+    engine.die(web)
+    proc.begin({ pid: 21, containerID: web })
+    engine.start(web, 21)
+    await vi.waitFor(() => expect(events.filter(event => event === 'web start')).toHaveLength(2))
+    expect(events).not.toContain('web stop')
+    expect(runtimes.get(web.slice(0, 12))).toBe(before)
+    expect(runtimes.get(`${web.slice(0, 12)}-2`)).toMatchObject({ pid: 21 })
+    proc.end(12)
+    engine.die(sidecar)
+    await seenLast('web stop', 'web destroy')
+  })
+
+  it('stays under the rules of the other when that is removed', async () => {
+    await begin()
+    const web = run('web', 11)
+    await vi.waitFor(() => expect(events).toContain('web start'))
+    run('sidecar', 12, { networkMode: `container:${web}`, inNamespaceOf: 11 })
+    await vi.waitFor(() => expect(events.filter(event => event === 'unknown create')).toHaveLength(2))
+    proc.end(11)
+    engine.die(web)
+    engine.destroy(web)
+    run('other', 13)
+    await vi.waitFor(() => expect(events).toContain('other start'))
+    expect(events).not.toContain('web stop')
+    proc.end(12)
+    clock.advance(1000)
+    await seenLast('web stop', 'web destroy')
+  })
+
+  it('is a PU of its own where the other was gone before the monitor started, or could not be enforced', async () => {
+    const web = run('web', 11)
+    const sidecar = run('sidecar', 12, { networkMode: `container:${web}`, inNamespaceOf: 11 })
+    proc.end(11)
+    engine.die(web)
+    proc.begin({ pid: 21, containerID: web })
+    engine.start(web, 21)
+    onEvent = (contextID, event) => {
+      if (event === 'start' && nameOf(contextID) === 'refused') throw new Error('no policy')
+    }
+    await begin()
+    expect([...events].sort()).toEqual(['sidecar start', 'web start'])
+    expect(runtimes.get(sidecar.slice(0, 12))).toMatchObject({ pid: 12, isolation: { by: 'netns' } })
+    const refused = run('refused', 14)
+    run('guest', 15, { networkMode: `container:${refused}`, inNamespaceOf: 14 })
+    await vi.waitFor(() => expect(engine.killed).toEqual([refused]))
+    proc.end(14)
+    await vi.waitFor(() => {
+      clock.advance(1000)
+      expect(events).toContain('guest start')
+    })
+  })
+
   it('is a PU by its control group where that network is the host’s', async () => {
     await begin()
     const id = engine.create({ name: 'web', networkMode: 'host' })
@@ -242,6 +305,24 @@ describe('a container in the network of another', () => {
       kind: 'linux-process',
       isolation: { by: 'cgroup-path', path: `docker/${id}` },
     })
+  })
+})
+
+it('keeps a PU in force while any process is in the network namespace of its container', async () => {
+  await begin()
+  const web = run('web', 11)
+  await vi.waitFor(() => expect(events).toContain('web start'))
+  proc.begin({ pid: 31, containerID: 'f'.repeat(64), inNamespaceOf: 11 })
+  proc.end(11)
+  engine.die(web)
+  engine.destroy(web)
+  run('other', 13)
+  await vi.waitFor(() => expect(events).toContain('other start'))
+  expect(events).not.toContain('web stop')
+  proc.end(31)
+  await vi.waitFor(() => {
+    clock.advance(1000)
+    expect(events.slice(-2)).toEqual(['web stop', 'web destroy'])
   })
 })
 
