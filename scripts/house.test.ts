@@ -182,7 +182,7 @@ function lineCount(file: string): number {
 /** What a package's entries import, directly or not, from its own folder: what its users run. */
 function shippedSources({ name, exports = {}, bin = {} }: Manifest): readonly string[] {
   const folder = workspacePackages().find(({ manifest }) => manifest.name === name)!.folder
-  const programs = Object.values(bin).map(file => file.replace('/dist/', '/src/').replace(/js$/, 'ts'))
+  const programs = Object.values(bin).map(file => sourceOfProgram(file))
   const libraries = Object.values(exports).map(target => (target as Dependencies)['@trireme/source'])
   const reached = new Set<string>()
   const reach = (file: string): void => {
@@ -193,6 +193,12 @@ function shippedSources({ name, exports = {}, bin = {} }: Manifest): readonly st
   }
   for (const entry of [...programs, ...libraries]) if (entry !== undefined) reach(join(folder, entry))
   return [...reached]
+}
+
+/** A shell script in `bin` starts `dist/main.js`. */
+function sourceOfProgram(file: string): string {
+  if (file.startsWith('./bin/')) return './src/main.ts'
+  return file.replace('/dist/', '/src/').replace(/js$/, 'ts')
 }
 
 /** Bare specifiers, less Node's own and less the path behind the package's name. */

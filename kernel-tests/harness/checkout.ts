@@ -4,8 +4,11 @@ import { fileURLToPath } from 'node:url'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 
+/** The folder of this checkout. */
+export const CHECKOUT = join(HERE, '..', '..')
+
 /** This checkout's command line tool. */
-export const TRIREME = join(HERE, '..', '..', 'trireme')
+export const TRIREME = join(CHECKOUT, 'trireme')
 
 /** The command line of one of the harness's programs. */
 export function program(

@@ -1,41 +1,32 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
-import type { RunOptions } from './commands/run.js'
 import { buildProgram } from './program.js'
 
-/** What the command line of `run` becomes, in place of running it. */
-async function parseRun(...argv: readonly string[]): Promise<{ command: string[]; options: RunOptions }> {
+/** The arguments that a command's action gets, in place of running it. */
+async function parse(name: string, ...argv: readonly string[]): Promise<readonly unknown[]> {
   const program = buildProgram(() => {})
-  const run = program.commands.find(command => command.name() === 'run')!
   const seen = vi.fn()
-  run.action((command, options) => seen({ command, options }))
+  program.commands.find(command => command.name() === name)!.action((...all) => seen(all))
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} })
   }
-  await program.parseAsync(['run', ...argv], { from: 'user' })
+  await program.parseAsync([name, ...argv], { from: 'user' })
   return seen.mock.lastCall?.[0]
 }
 
-describe('the command line of run', () => {
+describe('the command line of adopt', () => {
   it('gathers labels, ports and aliases', async () => {
-    const { command, options } = await parseRun(
-      ...[
-        '--socket',
-        '/x.sock',
-        '--label',
-        'a=b',
-        '--label',
-        'c=d',
-        '--port',
-        '80',
-        '--port',
-        '90-91',
-        '--alias',
-        '203.0.113.7',
-        '--',
-        'ls',
-      ],
+    const lists = ['--label', 'a=b', '--label', 'c=d', '--port', '80', '--port', '90-91']
+    const [pid, options] = await parse(
+      'adopt',
+      '--socket',
+      '/x.sock',
+      ...lists,
+      '--alias',
+      '203.0.113.7',
+      '7',
     )
-    expect(command).toEqual(['ls'])
+    expect(pid).toBe('7')
     expect(options).toEqual({
       socket: '/x.sock',
       label: ['a=b', 'c=d'],
@@ -44,16 +35,18 @@ describe('the command line of run', () => {
     })
   })
 
-  it.each([[['--', 'ls', '--label', 'x', '--', '-l']], [['ls', '--label', 'x', '--', '-l']]])(
-    'leaves to the command what follows it: %j',
-    async argv => {
-      const { command, options } = await parseRun(...argv)
-      expect(command).toEqual(['ls', '--label', 'x', '--', '-l'])
-      expect(options.label).toEqual([])
-    },
-  )
+  it.each([[[]], [['--bogus', '7']], [['--label']]])('refuses %j', async argv => {
+    await expect(parse('adopt', ...argv)).rejects.toMatchObject({ code: /^commander\./ })
+  })
+})
 
-  it.each([[[]], [['--']], [['--bogus', '--', 'ls']], [['--label']]])('refuses %j', async argv => {
-    await expect(parseRun(...argv)).rejects.toMatchObject({ code: /^commander\./ })
+describe('the help of run', () => {
+  it('has the options of the program that runs', () => {
+    const launcher = readFileSync(new URL('../launcher/run.c', import.meta.url), 'utf8')
+    const read = [...launcher.matchAll(/(?:value_of\(|strcmp\(\*\*at, )"(--[a-z-]+)"/g)].map(
+      ([, name]) => name,
+    )
+    const run = buildProgram(() => {}).commands.find(command => command.name() === 'run')!
+    expect(run.options.map(({ long }) => long).toSorted()).toEqual(read.toSorted())
   })
 })

@@ -2,12 +2,12 @@ import { Command } from 'commander'
 import type { AdoptOptions } from './commands/adopt.js'
 import type { FlowsOptions } from './commands/flows.js'
 import type { ProtectOptions } from './commands/protect.js'
-import type { RunOptions } from './commands/run.js'
 import type { SessionOptions } from './commands/session.js'
 import type { SessionHookOptions } from './commands/session-install.js'
 import type { StatusOptions } from './commands/status.js'
 import type { UninstallOptions } from './commands/uninstall.js'
 import type { UnitStartOptions } from './commands/unit-start.js'
+import { EXIT } from './failure.js'
 import { keysCommand } from './keys/keys-command.js'
 import { VERSION } from './version.js'
 
@@ -69,10 +69,11 @@ function addDaemon(program: Command, finish: Finish): void {
     })
 }
 
+/** What the program of `packages/cli/launcher` does; here is its help. */
 function addRun(program: Command, finish: Finish): void {
   program
     .command('run')
-    .description('run a command as a processing unit; exit status 125 if that cannot be')
+    .description('become a processing unit, then the command; exit status 125 if that cannot be')
     .usage('[options] -- COMMAND...')
     .option(...SOCKET)
     .option('--name <name>', "name for people (default: the command's)")
@@ -81,11 +82,15 @@ function addRun(program: Command, finish: Finish): void {
     .option(...ALIAS, collect, [])
     .option('--user <user>', 'run the command as this user, with his groups')
     .option(...NETWORK_ONLY)
+    .option(
+      '--wait <seconds>',
+      'how long a daemon may take to be ready (default: 10 to appear, 60 if it is starting)',
+    )
     .argument('<command...>')
     .passThroughOptions()
-    .action(async (command: string[], options: RunOptions) => {
-      const { runCommand } = await import('./commands/run.js')
-      finish(await runCommand(options, command))
+    .action(() => {
+      process.stderr.write('trireme: run takes the command `trireme` itself: the command was not run\n')
+      finish(EXIT.notRun)
     })
 }
 
