@@ -1,4 +1,4 @@
-/* The server flows that an enforcer keeps for one tuple. code: flow-table.ts */
+/* The server flows that an enforcer keeps for one tuple; the one in auth is the finished one. code: tables/server-handshakes.ts */
 
 inline moveServer(to, from) {
   servers[to].stage = servers[from].stage; servers[to].isn = servers[from].isn; servers[to].nonce = servers[from].nonce;

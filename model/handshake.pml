@@ -12,7 +12,7 @@
  */
 
 mtype = { none, handshake, sent, auth, acl };                    /* code: FlowState, the mark's states */
-mtype = { syn_sent, verified, released, refused, syn_received }; /* code: stages of ClientFlow and ServerFlow, with auth */
+mtype = { syn_sent, verified, released, refused, syn_received }; /* code: stages of ClientFlow; released and auth are finished handshakes, syn_received is a ServerFlow */
 mtype = { CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED, ESTABLISHED }; /* RFC 9293 §3.3.2 */
 mtype = { SYN, ACK, CDATA, CRST, SYNACK, SACK, SDATA, SRST };    /* what a client sends, then what a server sends */
 mtype = { PASS, DROP, QUEUE, REFUSE };                           /* verdicts */
@@ -137,7 +137,8 @@ inline sendSyn() {
      fi
   :: else
   fi;
-  p.overlay = clientNonce; way = PASS;
+  p.overlay = clientNonce;
+  way = (client == released -> DROP : PASS); /* the socket has had its answer since */
 #ifndef REUSE_KEEPS_AUTH
   if :: IS_OLD(markC) -> markC = handshake :: else fi
 #endif

@@ -70,6 +70,7 @@ export {
   encodeAck,
   encodeSyn,
   encodeSynAck,
+  MAC_BYTES,
   MAX_OVERLAY_BYTES,
   MAX_RECORD_BYTES,
   parseAck,

@@ -333,10 +333,10 @@ describe('PUs come and go', () => {
 
   it('a PU that went has no queue, no flows and no counters', () => {
     verdictOn({ queue: 4097, bytes: syn() })
-    expect(datapath.stats().flows).toBe(1)
+    expect(datapath.stats().handshakes).toBe(1)
     datapath.removePU(4097, 'pu')
     expect(datapath.pu('pu')).toBeUndefined()
-    expect(datapath.stats().flows).toBe(0)
+    expect(datapath.stats().handshakes).toBe(0)
     expect(() => queue.inject({ queue: 4097, bytes: syn() })).toThrow(RangeError)
   })
 

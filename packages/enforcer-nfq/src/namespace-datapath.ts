@@ -16,7 +16,6 @@ import { type Connections, type ConnectionsOptions, openConnections, withSockets
 import type { Arrival } from './datapath/arrival.js'
 import { Counters } from './datapath/counters.js'
 import { decide } from './datapath/datapath.js'
-import { FlowTable } from './datapath/flow-table.js'
 import { type LiveFlow, LiveFlows } from './datapath/live-flows.js'
 import { LocalAddresses } from './datapath/local-addresses.js'
 import { type BindMode, ownerOf, type Path } from './datapath/path.js'
@@ -24,9 +23,11 @@ import type { PUContext } from './datapath/pu-context.js'
 import { PUTable } from './datapath/pu-table.js'
 import { Refusals } from './datapath/refusals.js'
 import { ReplayFilter } from './datapath/replay-filter.js'
-import type { Reporter } from './datapath/reporter.js'
+import { type Reporter, reportDisplaced } from './datapath/reporter.js'
 import { ResetLimits } from './datapath/reset-limits.js'
 import { Sources } from './datapath/sources.js'
+import { ClientHandshakes } from './datapath/tables/client-handshakes.js'
+import { ServerHandshakes } from './datapath/tables/server-handshakes.js'
 import { drop, type Verdict } from './datapath/verdict.js'
 import { decideMidStream } from './decide-mid-stream.js'
 import { Epochs } from './epochs.js'
@@ -110,7 +111,8 @@ export class NamespaceDatapath {
       triremeNetworks,
       now,
       pus: new PUTable(),
-      flows: new FlowTable(),
+      clients: new ClientHandshakes(flow => reportDisplaced(reporter, flow, 'client')),
+      servers: new ServerHandshakes(flow => reportDisplaced(reporter, flow, 'server')),
       live: new LiveFlows(options.onLiveFlow),
       settleSoon: () => this.#epochs.settleSoon(),
       replays: new ReplayFilter(),
@@ -195,7 +197,8 @@ export class NamespaceDatapath {
   removePU(queueNumber: number, contextID: string): void {
     this.#path.pus.remove(queueNumber, contextID)
     this.#adoptions.delete(queueNumber)
-    this.#path.flows.removePU(contextID)
+    this.#path.clients.removePU(contextID)
+    this.#path.servers.removePU(contextID)
     this.#held.forget(queueNumber)
     this.#queue.unbind(queueNumber)
   }
@@ -211,12 +214,16 @@ export class NamespaceDatapath {
   }
 
   sweep(): void {
-    this.#path.flows.sweep(this.#path.now())
+    this.#path.clients.sweep(this.#path.now())
+    this.#path.servers.sweep(this.#path.now())
     if (this.#path.live.size > 0) this.#epochs.sweep()
   }
 
   stats() {
-    return { ...this.#queue.stats(), flows: this.#path.flows.size, held: this.#held.size }
+    const { clients, servers } = this.#path
+    const handshakes = clients.size + servers.size
+    const finished = clients.finished + servers.finished
+    return { ...this.#queue.stats(), handshakes, finished, held: this.#held.size }
   }
 
   close(): void {

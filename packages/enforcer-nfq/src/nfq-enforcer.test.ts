@@ -297,9 +297,9 @@ describe('time and secrets', () => {
       return Buffer.from(queues[0]!.verdicts.at(-1)!.payload!).toString('latin1').slice(-200)
     }
     record()
-    expect(enforcer.stats().queue).toMatchObject({ flows: 1 })
+    expect(enforcer.stats().queue).toMatchObject({ handshakes: 1 })
     await vi.advanceTimersByTimeAsync(70_000)
-    expect(enforcer.stats().queue).toMatchObject({ flows: 0 })
+    expect(enforcer.stats().queue).toMatchObject({ handshakes: 0 })
     await vi.advanceTimersByTimeAsync(200_000)
     expect(record()).toContain('"notBefore"')
     await enforcer.stop()

@@ -53,10 +53,10 @@ function show(packet: TcpPacket, contextID: string | undefined): ProcessorPacket
 }
 
 /** Whose connection it is, by either end's flow. */
-function connectionOf({ flows }: Path, packet: TcpPacket) {
-  const [key, reverse] = [packet.flowKey(), packet.reverseFlowKey()]
-  const flow =
-    flows.client(key) ?? flows.client(reverse) ?? flows.servers(key).at(-1) ?? flows.servers(reverse).at(-1)
+function connectionOf({ clients, servers }: Path, packet: TcpPacket) {
+  const ofTuple = (tuple: Uint32Array) =>
+    clients.find(tuple) ?? clients.released(tuple) ?? servers.find(tuple) ?? servers.authorized(tuple)
+  const flow = ofTuple(packet.tuple) ?? ofTuple(packet.reverseTuple)
   const claims = flow?.peer?.claims
   return { contextID: flow?.pu.contextID, peer: claims && { id: claims.puID, tags: claims.tags } }
 }

@@ -75,7 +75,7 @@ describe('changes in the middle of a handshake', () => {
     network.run(5)
     expect(server.tcp.accepted[0]!.state).toBe('syn-received')
     expect(socket.error).toBe('ECONNRESET')
-    expect(server.datapath.stats().flows).toBe(0)
+    expect(server.datapath.stats().handshakes).toBe(0)
   })
 
   it('the client’s PU goes: its answer is not taken', async () => {
@@ -106,7 +106,7 @@ describe('changes in the middle of a handshake', () => {
       network.inject(syn)
       server.datapath.sweep()
     }
-    expect(server.datapath.stats().flows).toBe(0)
+    expect(server.datapath.stats().handshakes).toBe(0)
     expect(server.counters('web')['drop.clock']).toBeGreaterThan(0)
   })
 })

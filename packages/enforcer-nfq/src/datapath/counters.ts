@@ -1,10 +1,17 @@
 import type { DropReason } from '@trireme/core'
 
-type CounterName = 'accepted' | 'rejected' | 'observed' | 'refused' | 'unreported' | `drop.${DropReason}`
+type CounterName =
+  | 'accepted'
+  | 'rejected'
+  | 'observed'
+  | 'refused'
+  | 'unreported'
+  | 'displaced'
+  | `drop.${DropReason}`
 
 /**
  * Counts outcomes by name: of connections `accepted`, `rejected`, `observed`, `refused` by the other end, and `unreported` where a
- * rejection made no record; of packets that were not let through, whether they were answered or not, `drop.<reason>`.
+ * rejection made no record; of handshakes under way `displaced`, which gave way to others; of packets that were not let through, whether they were answered or not, `drop.<reason>`.
  */
 export class Counters {
   readonly #counts = new Map<string, number>()

@@ -5,8 +5,8 @@ import { resetTaker } from './lost-handshake.js'
 import { contextIDOf, edited, type Path } from './path.js'
 import { receiveAck } from './receive-ack.js'
 import { receiveSyn } from './receive-syn.js'
-import { receiveSynAck } from './receive-syn-ack.js'
-import { sendAck } from './send-ack.js'
+import { receiveAnswerAgain, receiveSynAck } from './receive-syn-ack.js'
+import { sendAck, sendAfterRelease } from './send-ack.js'
 import { sendSyn } from './send-syn.js'
 import { sendSynAck } from './send-syn-ack.js'
 import { plain } from './unidentified.js'
@@ -41,11 +41,12 @@ function appSyn(path: Path, arrival: Arrival): Verdict {
 function netSyn(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
   // A simultaneous open would be decided by the rules of the other direction.
-  if (path.flows.client(packet.reverseFlowKey())) return drop('state')
+  const reverse = packet.reverseTuple
+  if (path.clients.find(reverse) || path.clients.released(reverse)) return drop('state')
   const pu = arrival.pu ?? path.pus.byEnd(packet.destination, packet.destinationPort)
   if (pu) return receiveSyn(path, pu, arrival)
   // A PU of this host dials a server beside the PUs: the server gets a plain SYN, and step 4 judges its answer.
-  const client = path.flows.client(packet.flowKey())
+  const client = path.clients.find(packet.tuple)
   if (client?.isn !== packet.sequence) return drop('context')
   client.isBesideThePUs = true
   return edited(plain(path, packet), accept)
@@ -53,36 +54,40 @@ function netSyn(path: Path, arrival: Arrival): Verdict {
 
 function netSynAck(path: Path, arrival: Arrival): Verdict {
   const { packet, state } = arrival
-  const flow = path.flows.client(packet.reverseFlowKey())
+  const flow = path.clients.find(packet.reverseTuple)
   if (flow) return receiveSynAck(path, flow, arrival)
+  const released = path.clients.released(packet.reverseTuple)
+  if (released) return receiveAnswerAgain(path, released, arrival)
   if (state === 'acl' && !packet.hasOverlayOption) return edited(plain(path, packet), accept)
   return resetTaker(path, arrival)
 }
 
 function appSegment(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
-  const client = path.flows.client(packet.flowKey())
-  if (client) return packet.isRst && !packet.hasOverlayOption ? ACCEPT : sendAck(path, client, packet)
-  const servers = path.flows.servers(packet.reverseFlowKey())
-  if (servers.length === 0) return forgotten(path, arrival)
-  if (packet.isRst || servers.some(flow => flow.stage === 'auth'))
-    return packet.hasOverlayOption ? drop('format') : ACCEPT
+  const isReset = packet.isRst && !packet.hasOverlayOption
+  const client = path.clients.find(packet.tuple)
+  if (client) return isReset ? ACCEPT : sendAck(path, client, packet)
+  const released = path.clients.released(packet.tuple)
+  if (released) return isReset ? ACCEPT : sendAfterRelease(path, released, packet)
+  const isAuthorized = path.servers.authorized(packet.reverseTuple) !== undefined
+  if (!isAuthorized && !path.servers.find(packet.reverseTuple)) return forgotten(path, arrival)
+  if (packet.isRst || isAuthorized) return packet.hasOverlayOption ? drop('format') : ACCEPT
   // Before AUTH a server lets nothing leave but SYN-ACK and RST.
   return drop('state')
 }
 
 function netSegment(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
-  const servers = path.flows.servers(packet.flowKey())
-  if (servers.length > 0)
-    return packet.isRst && !packet.hasOverlayOption ? ACCEPT : receiveAck(path, servers, packet)
-  const client = path.flows.client(packet.reverseFlowKey())
-  if (!client) return forgotten(path, arrival)
+  if (path.servers.find(packet.tuple) || path.servers.authorized(packet.tuple))
+    return packet.isRst && !packet.hasOverlayOption ? ACCEPT : receiveAck(path, packet)
+  const client = path.clients.find(packet.reverseTuple)
+  const released = path.clients.released(packet.reverseTuple)
+  if (!client && !released) return forgotten(path, arrival)
   if (packet.hasOverlayOption) return drop('state')
   if (packet.isRst) return ACCEPT
   // Before MAC_s a client admits a bare ACK: the challenge of an old socket, which its own reset clears (RFC 9293 §3.10.7.3).
-  if (client.stage === 'syn-sent') return packet.isBareAck ? ACCEPT : drop('state')
-  return client.stage === 'released' ? ACCEPT : drop('state')
+  if (client?.stage === 'syn-sent') return packet.isBareAck ? ACCEPT : drop('state')
+  return released && !released.isRefused ? ACCEPT : drop('state')
 }
 
 /** A segment of a flow that is not known: an ended handshake's late packet, or one from before a restart. */

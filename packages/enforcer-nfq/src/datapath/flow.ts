@@ -1,19 +1,25 @@
 import type { HandshakeKeys, OwnRecord, PeerRecord, Suite } from '@trireme/core'
 import type { PUContext } from './pu-context.js'
+import type { Place } from './tables/fair-shares.js'
 
-/** The server's answer to one SYN, as it went or came. */
+/** The server's answer to one SYN. */
 export interface Answer {
   /** The server's initial sequence number. */
   readonly isn: number
-  readonly overlay: Uint8Array
   readonly h2: Uint8Array
   readonly mac: Uint8Array
   readonly keys: HandshakeKeys
 }
 
+/** An answer of ours: with what it is written again, byte for byte. */
+export interface OwnAnswer extends Answer {
+  readonly nonce: Uint8Array
+  readonly own: OwnRecord
+}
+
 /**
- * A connection that a PU of this node opens.
- * `syn-sent` → `verified` (MAC_s held, the rules accepted) → `released` (our MAC_c left); or `refused`.
+ * A connection that a PU of this node opens, until our MAC_c has left: `syn-sent` → `verified` (MAC_s held, the rules accepted); or
+ * `refused`.
  */
 export interface ClientFlow {
   readonly pu: PUContext
@@ -30,21 +36,23 @@ export interface ClientFlow {
   isBesideThePUs: boolean
   /** Both ends share one connection entry, and only the net side's verdicts may mark it. */
   sharesEntry: boolean
-  stage: 'syn-sent' | 'verified' | 'released' | 'refused'
+  stage: 'syn-sent' | 'verified' | 'refused'
   answer: Answer | undefined
   /** Who gave the answer. */
   peer: PeerRecord | undefined
-  /** The ACK's overlay that the answer calls for. */
-  ackOverlay: Uint8Array | undefined
+  /** MAC_c, which the answer calls for. */
+  clientMAC: Uint8Array | undefined
   /** One past the highest sequence number that left since the release. */
   sentUpTo: number
   lastSeenMs: number
+  /** Among its PU's. */
+  place: Place<ClientFlow> | undefined
 }
 
 /** The first SYN-ACK and three resends: whoever forges a source has us send no more to it. */
 export const MAX_ANSWERS = 4
 
-/** A connection that a peer opens to a PU of this node: `syn-received` → `auth` (MAC_c held, the rules accepted). */
+/** A connection that a peer opens to a PU of this node, until its MAC_c holds. */
 export interface ServerFlow {
   readonly pu: PUContext
   /** The flow key of the packets from the client. */
@@ -55,19 +63,23 @@ export interface ServerFlow {
   readonly suite: Suite
   readonly h1: Buffer
   readonly peer: PeerRecord
-  stage: 'syn-received' | 'auth'
-  answer: Answer | undefined
+  /** The peer's issuer completed a handshake from this address lately. */
+  readonly isProven: boolean
+  answer: OwnAnswer | undefined
   /** The answer of an earlier socket of the kernel: it authorizes nothing, but its MAC_c is worth a reset. */
-  formerAnswer: Answer | undefined
-  /** How many SYN-ACKs may leave yet before the SYN comes again, to a source that has never completed a handshake. */
+  formerAnswer: OwnAnswer | undefined
+  /** How many SYN-ACKs may leave yet before the SYN comes again, to a peer that has never completed a handshake. */
   answersLeft: number
-  ackOverlay: Uint8Array | undefined
   /** Its SYN was dialled to somebody else and let in to be observed. */
   readonly isStray: boolean
   lastSeenMs: number
+  /** The tuple's candidate before this one. */
+  older: ServerFlow | undefined
+  /** What it takes of the room for half-open handshakes. */
+  places: readonly Place<ServerFlow>[]
 }
 
 /** The ID under which both ends report a connection: that of its SYN's overlay. */
-export function flowID(h1: Buffer): string {
-  return h1.toString('hex', 0, 16)
+export function flowID(h1: Uint8Array): string {
+  return Buffer.from(h1.buffer, h1.byteOffset, 16).toString('hex')
 }

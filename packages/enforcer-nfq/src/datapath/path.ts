@@ -1,7 +1,7 @@
 import type { CompiledNetworks, HandshakeSet } from '@trireme/core'
 import type { EditFault } from '../packet/seal.js'
+import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
-import type { FlowTable } from './flow-table.js'
 import type { LiveFlows } from './live-flows.js'
 import type { LocalAddresses } from './local-addresses.js'
 import type { PUContext } from './pu-context.js'
@@ -10,6 +10,8 @@ import type { ReplayFilter } from './replay-filter.js'
 import type { Reporter } from './reporter.js'
 import type { ResetLimits } from './reset-limits.js'
 import type { Sources } from './sources.js'
+import type { ClientHandshakes } from './tables/client-handshakes.js'
+import type { ServerHandshakes } from './tables/server-handshakes.js'
 import { drop, type Verdict } from './verdict.js'
 
 /** How strictly a SYN is bound to the address that its sender dialled. */
@@ -25,7 +27,8 @@ export interface Path {
   /** Where peers carry an identity: outside, no record is ever sent. */
   readonly triremeNetworks: CompiledNetworks
   readonly pus: PUTable
-  readonly flows: FlowTable
+  readonly clients: ClientHandshakes
+  readonly servers: ServerHandshakes
   readonly live: LiveFlows
   readonly replays: ReplayFilter
   readonly addresses: LocalAddresses
@@ -55,14 +58,25 @@ export function ownerOf(path: Path, arrival: Pick<Arrival, 'packet' | 'side' | '
   if (pu) return pu
   const [leaving, entering] =
     side === 'app' ? [packet.flowKey(), packet.reverseFlowKey()] : [packet.reverseFlowKey(), packet.flowKey()]
-  const { flows, live, pus } = path
-  const flow = flows.client(leaving) ?? flows.servers(entering).at(-1)
-  const ofFlow = flow?.pu ?? live.find('client', leaving, 'auth') ?? live.find('server', entering, 'auth')
+  const { live, pus } = path
+  const ofFlow =
+    puOfHandshake(path, packet, side) ??
+    live.find('client', leaving, 'auth') ??
+    live.find('server', entering, 'auth')
   const known = ofFlow && pus.byContext(ofFlow.contextID)
   if (known) return known
   return side === 'app'
     ? pus.byEnd(packet.source, packet.sourcePort)
     : pus.byEnd(packet.destination, packet.destinationPort)
+}
+
+/** The PU whose handshake the packet belongs to. */
+function puOfHandshake({ clients, servers }: Path, packet: TcpPacket, side: Arrival['side']) {
+  const own = side === 'app' ? packet.tuple : packet.reverseTuple
+  const client = clients.find(own) ?? clients.released(own)
+  if (client) return client.pu
+  const peers = side === 'app' ? packet.reverseTuple : packet.tuple
+  return (servers.find(peers) ?? servers.authorized(peers))?.pu
 }
 
 export function contextIDOf(path: Path, arrival: Arrival): string | undefined {

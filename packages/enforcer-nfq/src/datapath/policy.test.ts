@@ -256,6 +256,6 @@ describe('steps 3 and 4: the answer', () => {
     client.tcp.connect(CLIENT, SERVER)
     network.run(7)
     expect(client.counters('frontend')).toEqual({ 'drop.state': 1 })
-    expect(client.datapath.stats().flows).toBe(1)
+    expect(client.datapath.stats().handshakes).toBe(1)
   })
 })

@@ -12,24 +12,23 @@ import { deny, plain } from './unidentified.js'
 import { ACCEPT, accept, drop, hold, refuse, setState, type Verdict } from './verdict.js'
 
 /** Step 6: MAC_c is about to enter the server: the connection is authorized, if the rules still say so. */
-export function receiveAck(path: Path, flows: readonly ServerFlow[], packet: TcpPacket): Verdict {
-  if (!packet.hasOverlayOption) return flows.some(flow => flow.stage === 'auth') ? ACCEPT : drop('state')
+export function receiveAck(path: Path, packet: TcpPacket): Verdict {
+  const authorized = path.servers.authorized(packet.tuple)
+  if (!packet.hasOverlayOption) return authorized ? ACCEPT : drop('state')
   if (packet.isRst || !packet.hasAck) return drop('format')
   const overlay = packet.payload()
   const ack = parseAck(path.handshakes.answering(overlay).suite, overlay)
   if (typeof ack === 'string') return drop(ack)
-  const authorized = flows.find(flow => flow.stage === 'auth')
-  if (authorized?.ackOverlay && macEquals(authorized.ackOverlay, overlay))
+  if (authorized && macEquals(authorized.clientMAC, ack.mac))
     return edited(stripOverlay(packet, path.out), accept)
-  const candidates = flows.filter(
-    flow => flow.stage === 'syn-received' && isSuccessor(packet.sequence, flow.isn),
-  )
-  const flow = candidates.find(({ answer }) => proves(answer, packet, ack))
-  if (flow) return authorize(path, flow, packet)
+  let isOfFormerSocket = false
+  for (let flow = path.servers.find(packet.tuple); flow; flow = flow.older) {
+    if (!isSuccessor(packet.sequence, flow.isn)) continue
+    if (proves(flow.answer, packet, ack)) return authorize(path, flow, packet, ack.mac)
+    isOfFormerSocket ||= proves(flow.formerAnswer, packet, ack)
+  }
   // The peer took an answer whose socket is gone at our end: a reset tells it.
-  if (candidates.some(({ formerAnswer }) => proves(formerAnswer, packet, ack)))
-    return edited(plain(path, packet), refuse('state'))
-  return drop('mac')
+  return isOfFormerSocket ? edited(plain(path, packet), refuse('state')) : drop('mac')
 }
 
 /** Whether the segment acknowledges this answer and MAC_c is over it. */
@@ -44,7 +43,7 @@ function decideStray({ isStray }: ServerFlow, decision: Decision): Decision {
   return { ...decision, reason: 'misdirected', observed: true }
 }
 
-function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
+function authorize(path: Path, flow: ServerFlow, packet: TcpPacket, mac: Uint8Array): Verdict {
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
   const { peer, key, id } = flow
@@ -58,11 +57,8 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket): Verdict {
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
   // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
   if (decision.verdict === 'reject') return deny(path, packet, { pu, decision })
-  flow.stage = 'auth'
-  flow.ackOverlay = new Uint8Array(packet.payload())
-  flow.lastSeenMs = path.now()
-  path.flows.settle(flow)
-  path.sources.complete(sourceOf(key), path.now())
+  path.servers.authorize(flow, mac, path.now())
+  path.sources.complete(sourceOf(key), peer.claims.issuer, path.now())
   const addedAtMs = path.now()
   path.live.add({ role: 'server', key, contextID: pu.contextID, peer: peer.claims, addedAtMs })
   return edited(stripOverlay(packet, path.out), size => setState('auth', size))

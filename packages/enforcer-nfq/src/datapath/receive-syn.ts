@@ -12,7 +12,7 @@ import type { Arrival } from './arrival.js'
 import { decideReceiver, rejected } from './decisions.js'
 import { isDemotion } from './demotion.js'
 import { isForeignLoopback, isLocal, isMisdirected } from './dialled.js'
-import { flowID, MAX_ANSWERS } from './flow.js'
+import { flowID, MAX_ANSWERS, type ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
 import { sourceOf } from './sources.js'
@@ -36,17 +36,24 @@ export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict
   const peer = verifier.verify(syn.record, mayAsk)
   if (peer instanceof Promise) return hold(peer)
   if (typeof peer === 'string') return badSyn(path, pu, packet, peer)
-  const resent = path.flows
-    .servers(key)
-    .find(flow => flow.isn === packet.sequence && flow.h1.equals(sha256(packet.payload())))
-  if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, isStray })
+  const h1 = sha256(packet.payload())
   // Its connection exists: a late duplicate, or a replay that would have the kernel open another one.
-  if (resent.stage === 'auth') return drop('replay')
+  const authorized = path.servers.authorized(packet.tuple)
+  if (authorized?.isn === packet.sequence && h1.equals(authorized.h1)) return drop('replay')
+  const resent = findResent(path, packet, h1)
+  if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, h1, isStray })
   resent.lastSeenMs = path.now()
   resent.answersLeft = MAX_ANSWERS
   // The kernel's answer to it must be the answer to this overlay, not to another that came meanwhile.
-  path.flows.rejuvenate(resent)
+  path.servers.rejuvenate(resent)
   return edited(stripOverlay(packet, path.out), accept)
+}
+
+/** The handshake under way of which this SYN is the very same. */
+function findResent(path: Path, packet: TcpPacket, h1: Buffer): ServerFlow | undefined {
+  let flow = path.servers.find(packet.tuple)
+  while (flow && !(flow.isn === packet.sequence && flow.h1.equals(h1))) flow = flow.older
+  return flow
 }
 
 interface IncomingSyn {
@@ -56,13 +63,17 @@ interface IncomingSyn {
   readonly syn: SynOverlay
   readonly peer: PeerRecord
   readonly key: string
+  /** Of its overlay. */
+  readonly h1: Buffer
   /** Dialled to somebody else. */
   readonly isStray: boolean
 }
 
 function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
-  const { pu, arrival, suite, syn, peer, key } = incoming
+  const { pu, arrival, suite, syn, peer, key, h1 } = incoming
   const { packet } = arrival
+  const isProven = path.sources.isProven(sourceOf(key), peer.claims.issuer, path.now())
+  if (!isProven && !path.sources.mayBegin(peer, path.now())) return crowdedOut(path, incoming)
   if (path.replays.isReplay(peer.hash, syn.nonce, { key, isn: packet.sequence }))
     return badSyn(path, pu, packet, 'replay')
   const isOurs = path.handshakes.isOwn(peer.hash)
@@ -71,13 +82,12 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
   const isStray = incoming.isStray || (path.bind !== 'off' && isForeignLoopback(syn, arrival, isOfThisNode))
   if (isStray && path.bind === 'strict') return badSyn(path, pu, packet, 'misdirected')
   const decision = decideReceiver(pu, peer.claims, packet.destinationPort)
-  const h1 = sha256(packet.payload())
   const id = flowID(h1)
   if (decision.verdict === 'reject') {
     path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
     return isDemotion(arrival) ? drop('policy') : deny(path, packet, { pu, decision })
   }
-  path.flows.addServer({
+  const flow: ServerFlow = {
     pu,
     key,
     id,
@@ -85,15 +95,24 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
     suite,
     h1,
     peer,
-    stage: 'syn-received',
+    isProven,
     answer: undefined,
     formerAnswer: undefined,
     answersLeft: MAX_ANSWERS,
-    ackOverlay: undefined,
     isStray,
     lastSeenMs: path.now(),
-  })
+    older: undefined,
+    places: [],
+  }
+  if (!path.servers.add(flow, path.now())) return crowdedOut(path, incoming)
   return edited(stripOverlay(packet, path.out), accept)
+}
+
+/** Its peer has more handshakes under way than it may: its kernel sends the SYN again. */
+function crowdedOut(path: Path, { pu, peer, key, h1 }: IncomingSyn): Verdict {
+  const decision = rejected('overload')
+  path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: flowID(h1) })
+  return drop('overload')
 }
 
 /** A SYN with a bad overlay is dropped in every mode and never answered; it is reported, since nobody else would notice. */

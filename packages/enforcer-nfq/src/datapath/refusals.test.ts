@@ -2,20 +2,21 @@ import { describe, expect, it } from 'vitest'
 import { TcpPacket } from '../packet/tcp-packet.js'
 import { tcpPacket } from '../testing/index.js'
 import type { ClientFlow } from './flow.js'
-import { FlowTable } from './flow-table.js'
 import type { Path } from './path.js'
 import { Refusals } from './refusals.js'
 import type { FlowReport } from './reporter.js'
+import { ClientHandshakes } from './tables/client-handshakes.js'
 
 const ISN = 0xffffffff
 
 function scene(stage: ClientFlow['stage'] = 'syn-sent') {
   const reports: FlowReport[] = []
-  const flows = new FlowTable()
+  const clients = new ClientHandshakes(() => {})
   const reset = parsed(0)
-  flows.addClient({ key: reset.reverseFlowKey(), id: 'f', isn: ISN, stage, pu: {} } as ClientFlow)
+  const flow = { key: reset.reverseFlowKey(), id: 'f', isn: ISN, stage, pu: { contextID: 'pu' } }
+  clients.add(flow as ClientFlow, 0)
   const reporter = { report: (report: FlowReport) => void reports.push(report) }
-  return { refusals: new Refusals({ flows, reporter } as unknown as Path), reports }
+  return { refusals: new Refusals({ clients, reporter } as unknown as Path), reports }
 }
 
 function parsed(acknowledgement: number): TcpPacket {

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { EventCollector, FlowEndpoint, FlowReason, PacketProtocol, RuleSet } from '@trireme/core'
 import { formatAddress, readableTags } from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
+import { rejected } from './decisions.js'
+import type { ClientFlow, ServerFlow } from './flow.js'
 import type { PeerClaims } from './live-flows.js'
 import type { PUContext } from './pu-context.js'
 import { TokenBucket } from './token-bucket.js'
@@ -83,6 +85,17 @@ function peerEnd(claims: PeerClaims, rules: RuleSet): Omit<FlowEndpoint, 'ip' | 
   if (!shortTags) return { id: puID, tags: claims.tags }
   const tags = readableTags(rules.tagsOf(claims))
   return { id: puID, tags, unreadTags: Math.max(0, shortTags.tags.size - tags.length) }
+}
+
+/** Reports a handshake under way that made room for another. */
+export function reportDisplaced(
+  reporter: Reporter,
+  flow: ClientFlow | ServerFlow,
+  role: FlowReport['role'],
+): void {
+  const { pu, peer, key, id } = flow
+  pu.counters.count('displaced')
+  reporter.report({ pu, peer, decision: rejected('overload'), role, key, flowID: id })
 }
 
 /** The key under which both ends file a connection: that of the packets from its client. */

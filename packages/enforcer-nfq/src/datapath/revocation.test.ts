@@ -131,7 +131,7 @@ describe('a change of policy', () => {
     const { network, server, socket } = await established()
     network.run(70_000)
     server.datapath.sweep()
-    expect(server.datapath.stats().flows).toBe(0)
+    expect(server.datapath.stats().finished).toBe(0)
     await server.enforce(FORBIDDING, true)
     network.run(5)
     expect(socket.error).toBe('ECONNRESET')

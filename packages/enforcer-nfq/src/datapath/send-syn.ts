@@ -16,9 +16,12 @@ import { accept, drop, type Verdict } from './verdict.js'
  */
 export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
   const key = packet.flowKey()
-  const known = path.flows.client(key)
+  const known = path.clients.find(packet.tuple)
+  const released = path.clients.released(packet.tuple)
+  // The socket has had its answer since: nobody waits for this SYN any more.
+  if (released?.isn === packet.sequence) return drop('state')
   // Its socket is gone, also where this SYN comes to nothing.
-  if (known && known.isn !== packet.sequence) path.flows.removeClient(key)
+  if (released || (known && known.isn !== packet.sequence)) path.clients.remove(packet.tuple)
   if (!path.triremeNetworks.contains(packet.destination)) return sendPlainSyn(path, pu, packet)
   const isResend = known?.isn === packet.sequence && isCurrent(path, known, pu)
   const flow = isResend ? known : newClientFlow(path, pu, packet)
@@ -30,8 +33,14 @@ export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
     path.reporter.report({ pu, decision, role: 'client', key, flowID: flow.id })
     return deny(path, packet, { pu, decision })
   }
-  if (!isResend) path.flows.addClient(flow)
+  if (!isResend && !path.clients.add(flow, path.now())) return crowdedOut(path, flow)
   return edited(length, accept)
+}
+
+/** The PU has more handshakes under way than any other, and there is no room: its kernel sends the SYN again. */
+function crowdedOut(path: Path, { pu, key, id }: ClientFlow): Verdict {
+  path.reporter.report({ pu, decision: rejected('overload'), role: 'client', key, flowID: id })
+  return drop('overload')
 }
 
 function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow | undefined {
@@ -59,8 +68,9 @@ function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow
     stage: 'syn-sent',
     answer: undefined,
     peer: undefined,
-    ackOverlay: undefined,
+    clientMAC: undefined,
     sentUpTo: packet.sequence,
     lastSeenMs: path.now(),
+    place: undefined,
   }
 }

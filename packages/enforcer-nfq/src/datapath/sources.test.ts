@@ -28,13 +28,13 @@ describe('signatures', () => {
     // What a name has beyond a server ID's length is not looked at, and kept nowhere.
     const longNames = (index: number) => of(`${'x'.repeat(64)}${index}`)(index)
     expect(count(1000, longNames)).toBe(50)
-    for (let index = 0; index < 100; index++) sources.complete(`host-a ${index}`, 0)
+    for (let index = 0; index < 100; index++) sources.complete(`host-a ${index}`, 'host-a', 0)
     expect(count(100, of('host-a'))).toBe(100)
   })
 
   it('of those who completed a handshake have a half of their own, for 10 minutes', () => {
     const sources = new Sources()
-    for (let index = 0; index < 300; index++) sources.complete(`known ${index}`, 0)
+    for (let index = 0; index < 300; index++) sources.complete(`known ${index}`, 'known', 0)
     expect(count(1000, index => mayVerify(sources, `source ${index}`, 1))).toBe(200)
     expect(count(300, index => mayVerify(sources, `known ${index}`, 1))).toBe(200)
     expect(sources.hasCompleted('known 1', 599_999)).toBe(true)
@@ -43,7 +43,7 @@ describe('signatures', () => {
 
   it('are 100 a second for one who did: he takes nothing from the others', () => {
     const sources = new Sources()
-    for (const source of ['one', 'other']) sources.complete(source, 0)
+    for (const source of ['one', 'other']) sources.complete(source, source, 0)
     expect(count(1000, () => mayVerify(sources, 'one', 0))).toBe(100)
     expect(count(50, () => mayVerify(sources, 'other', 0))).toBe(50)
   })

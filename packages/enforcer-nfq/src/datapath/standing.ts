@@ -14,17 +14,18 @@ export function isCurrent(path: Path, flow: ClientFlow, pu: PUContext): boolean 
 }
 
 /** Why the other end's record does not hold now: time passed, or the secrets changed since it was verified. */
-export function peerFault(path: Path, flow: ClientFlow | ServerFlow) {
+export function peerFault(path: Path, flow: Pick<ClientFlow | ServerFlow, 'suite' | 'peer'>) {
   const handshake = path.handshakes.of(flow.suite)
   if (!handshake || !flow.peer) return 'mode'
   return handshake.verifier.faultNow(flow.peer)
 }
 
 /** Nobody vouches any more for the server whose answer the PU's kernel has taken: its socket hears of a reset. */
-export function disown(path: Path, flow: ClientFlow, packet: TcpPacket, reason: DropReason): Verdict {
+export function disown(path: Path, flow: Disowned, packet: TcpPacket, reason: DropReason): Verdict {
   const { pu, peer, key, id } = flow
   const decision = rejected(reason)
   path.reporter.report({ pu, peer, decision, role: 'client', key, flowID: id })
-  flow.stage = 'refused'
   return deny(path, packet, { pu, decision })
 }
+
+type Disowned = Pick<ClientFlow, 'pu' | 'peer' | 'key' | 'id'>

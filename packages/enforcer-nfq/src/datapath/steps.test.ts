@@ -245,7 +245,7 @@ describe('steps 5 and 6: MAC_c', () => {
     network.run(10)
     network.run(70_000)
     for (const host of [client, server]) host.datapath.sweep()
-    expect(client.datapath.stats().flows).toBe(0)
+    expect(client.datapath.stats().finished).toBe(0)
     expect(stateAt(client)).toBe('sent')
     socket.write('at last')
     network.run(1000)

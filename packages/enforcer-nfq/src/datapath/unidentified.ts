@@ -62,8 +62,13 @@ export function receivePlainSynAck(path: Path, flow: ClientFlow, arrival: Arriva
 /** Tells the PU's socket, in SYN-SENT, that it was refused; with `deny: drop` it hears nothing. */
 export function refuseSynAck(path: Path, packet: TcpPacket, { flow, decision }: RefusedFlow): Verdict {
   flow.stage = 'refused'
+  return toldOfRefusal(path, packet, { pu: flow.pu, decision })
+}
+
+/** The SYN-ACK as the reset by which the PU's socket hears of the refusal, if it is to hear of it. */
+export function toldOfRefusal(path: Path, packet: TcpPacket, { pu, decision }: Denial): Verdict {
   const reason = dropReasonOf(decision)
-  if (flow.pu.policy.denyWith === 'drop') return drop(reason)
+  if (pu.policy.denyWith === 'drop') return drop(reason)
   return edited(rewriteSynAckToReset(packet, path.out), reset(reason))
 }
 
@@ -76,7 +81,7 @@ interface RefusedFlow {
  * A SYN-ACK after the refusal. A kernel that was told has no socket any more and answers with a reset for the server; one
  * that was not told still waits, and must not take it for an answer.
  */
-export function afterRefusal(path: Path, flow: ClientFlow, packet: TcpPacket): Verdict {
+export function afterRefusal(path: Path, flow: Pick<ClientFlow, 'pu'>, packet: TcpPacket): Verdict {
   if (flow.pu.policy.denyWith === 'drop') return drop('policy')
   return edited(plain(path, packet), accept)
 }

@@ -49,8 +49,11 @@ export class TcpPacket implements IpLayout, OptionList {
   /** Whether a TCP Fast Open option is there, under its kind or its old experimental identifier. */
   hasFastOpenOption = false
 
-  readonly #key = Buffer.alloc(FLOW_KEY_LENGTH)
-  readonly #reverseKey = Buffer.alloc(FLOW_KEY_LENGTH)
+  readonly #key = Buffer.from(new ArrayBuffer(FLOW_KEY_LENGTH))
+  readonly #reverseKey = Buffer.from(new ArrayBuffer(FLOW_KEY_LENGTH))
+  /** The 36 bytes of `flowKey` as words, for a `TupleIndex`; overwritten by the next `parse`. */
+  readonly tuple = new Uint32Array(this.#key.buffer)
+  readonly #reverseTuple = new Uint32Array(this.#reverseKey.buffer)
   /** 16 bytes, IPv4 in its mapped form; overwritten by the next `parse`, like `destination`. */
   readonly source = new Uint8Array(this.#key.buffer, this.#key.byteOffset, 16)
   readonly destination = new Uint8Array(this.#key.buffer, this.#key.byteOffset + DESTINATION, 16)
@@ -195,6 +198,12 @@ export class TcpPacket implements IpLayout, OptionList {
   reverseFlowKey(): string {
     this.writeReverseFlowKey(this.#reverseKey, 0)
     return this.#reverseKey.toString('latin1')
+  }
+
+  /** The `tuple` of the packets that travel the other way: good until the next call or `parse`. */
+  get reverseTuple(): Uint32Array {
+    this.writeReverseFlowKey(this.#reverseKey, 0)
+    return this.#reverseTuple
   }
 
   /** Writes the 36 bytes of `flowKey` at `out[at]`. */
