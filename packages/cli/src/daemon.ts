@@ -62,11 +62,13 @@ export async function startDaemon(configFile: string, log: Log): Promise<Daemon>
   const users = await Promise.all(config.users.map(async user => (await userAccount(user)).uid))
   const socket = await openControlSocket({ path: config.socket, users })
   try {
-    const { generation } = await claimState(config.stateDir)
+    const { state, isFirst, refusedByDisk } = await claimState(config)
     const { serverID, authorization } = config
     const resolver = policyFileResolver({ document, authorization, serverID })
+    const { generation } = state
     const parts = await compose({ config, configFile, auth, resolver, generation }, log)
-    await startParts(parts, generation === 1)
+    if (refusedByDisk !== undefined) parts.problems.addOfDisk(config.stateDir, refusedByDisk)
+    await startParts(parts, isFirst)
     const daemon = serve(parts, socket)
     log.info(`${serverID} is ready on ${config.socket}: ${describeAuth(auth)}`)
     return daemon
@@ -141,7 +143,7 @@ async function monitorsOf({ monitors, stateDir }: Config, problems: Problems): P
 async function startParts(parts: Parts, isFirst: boolean): Promise<void> {
   const { config, trireme, problems } = parts
   const undo: (() => Promise<void>)[] = []
-  if (isFirst) undo.unshift(() => removeState(config.stateDir))
+  if (isFirst) undo.unshift(() => removeState(config))
   try {
     await trireme.start()
     undo.unshift(() => trireme.stop())
@@ -196,7 +198,7 @@ async function uninstall(parts: Parts): Promise<void> {
     () => dockerMonitor?.uninstall(),
     () => removeRules(trireme),
     () => trireme.stop(),
-    () => removeState(config.stateDir),
+    () => removeState(config),
   ])
 }
 

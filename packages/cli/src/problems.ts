@@ -70,6 +70,12 @@ export class Problems {
     this.#note('rules', { kind: undefined, sentence: `iptables rules: ${what} (${outcome})` })
   }
 
+  /** The daemon runs on with what it knows. */
+  addOfDisk(folder: string, error: unknown): void {
+    const sentence = `${folder}: its disk takes nothing: what changes now is lost with the machine's power (${messageOf(error)})`
+    this.#note(`disk ${folder}`, { kind: undefined, sentence })
+  }
+
   /** Of Linux processes. */
   has(kind: MonitorProblem['kind']): boolean {
     return [...this.#found.values()].some(problem => problem.kind === kind)

@@ -28,7 +28,7 @@ async function userIDs({ users }: Config): Promise<readonly number[]> {
  */
 export async function uninstallWithoutDaemon(config: Config, warn: (message: string) => void): Promise<void> {
   const { serverID, stateDir, networks, excludedNetworks, socket, monitors } = config
-  const state = await readState(stateDir)
+  const state = await readState(config)
   await assertUnused(stateDir, state)
   const own = await readProcessFacts('self')
   if (state && state.networkNamespace !== own?.networkNamespace) {
@@ -51,7 +51,7 @@ export async function uninstallWithoutDaemon(config: Config, warn: (message: str
     () => supervisor.uninstall(),
     () => monitor.uninstall(),
     () => rm(join(stateDir, 'sessions'), { recursive: true, force: true }),
-    () => removeState(stateDir),
+    () => removeState(config),
     async () => removeSocket(socket, await userIDs(config)),
   ])
 }

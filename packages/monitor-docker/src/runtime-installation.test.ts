@@ -53,6 +53,20 @@ describe('installRuntime', () => {
   })
 })
 
+it('does not take a damaged record of the installation for none, and changes nothing', async () => {
+  await writeFile(places.configFile, JSON.stringify({ 'default-runtime': 'crun', runtimes: { crun: {} } }))
+  await installRuntime({ ...places, runtime: 'crun' })
+  const record = join(places.folder, 'installation.json')
+  const whole = await readFile(record, 'utf8')
+  const installed = await config()
+  for (let length = 0; length < whole.length; length++) {
+    await writeFile(record, whole.slice(0, length))
+    await expect(removeRuntime(places), `${length} bytes`).rejects.toThrow(/installation\.json: damaged/)
+    await expect(installRuntime(places), `${length} bytes`).rejects.toThrow(/installation\.json: damaged/)
+  }
+  expect(await config()).toEqual(installed)
+})
+
 describe('the runtime', () => {
   const bundle = () => join(folder, 'config.json')
 

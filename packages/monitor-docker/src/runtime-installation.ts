@@ -72,8 +72,8 @@ export async function installRuntime(options: InstallRuntimeOptions = {}): Promi
     await mkdir(folder, { recursive: true, mode: 0o755 })
     for (const program of PROGRAMS) await copyFile(sourceOf(program), join(folder, program))
     const gate = { node: process.execPath, folder, socket: gateSocket, timeoutMs }
-    await replaceScript(path, runtimeScript(runtime, gate))
-    await writeFile(join(folder, STATE), JSON.stringify({ defaultRuntime: keptDefault, runtime }))
+    await replaceFile(path, runtimeScript(runtime, gate), 0o755)
+    await replaceFile(join(folder, STATE), JSON.stringify({ defaultRuntime: keptDefault, runtime }), 0o644)
   })
   await writeConfig(configFile, {
     ...others,
@@ -106,14 +106,14 @@ export async function removeRuntime(options: RemoveRuntimeOptions = {}): Promise
   }
   await doing('remove runtime', async () => {
     if (options.purge) await rm(folder, { recursive: true, force: true })
-    else if (isOurs) await replaceScript(path, runtimeScript(runtime))
+    else if (isOurs) await replaceFile(path, runtimeScript(runtime), 0o755)
   })
 }
 
 /** Whole at any moment: the engine may be starting a container. */
-async function replaceScript(path: string, script: string): Promise<void> {
-  await writeFile(`${path}.draft`, script)
-  await chmod(`${path}.draft`, 0o755)
+async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+  await writeFile(`${path}.draft`, text)
+  await chmod(`${path}.draft`, mode)
   await rename(`${path}.draft`, path)
 }
 
@@ -149,7 +149,27 @@ async function writeConfig(configFile: string, config: EngineConfig): Promise<vo
 async function readState(
   folder: string,
 ): Promise<{ readonly defaultRuntime?: string; readonly runtime?: string }> {
-  return JSON.parse((await readIfThere(join(folder, STATE))) ?? '{}')
+  const file = join(folder, STATE)
+  const text = await readIfThere(file)
+  if (text === undefined) return {}
+  const { defaultRuntime, runtime } = (parseState(text) ?? {}) as Readonly<Record<string, unknown>>
+  const isText = (value: unknown) => value === undefined || typeof value === 'string'
+  if (typeof runtime === 'string' && isText(defaultRuntime)) {
+    return { runtime, ...(typeof defaultRuntime === 'string' && { defaultRuntime }) }
+  }
+  throw new TriremeError(
+    'ERR_CONFIG',
+    `${file}: damaged: expected what \`install\` wrote; remove the file to have runc, and no former default runtime`,
+  )
+}
+
+function parseState(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The caller refuses it as it refuses any other content.
+    return undefined
+  }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -24,9 +24,9 @@ export class OwnerStore {
       if (error.code === 'ENOENT') return '[]'
       throw error
     })
-    const value: unknown = JSON.parse(text)
+    const value = parseJSON(text)
     if (Array.isArray(value) && value.every(isStoredUser)) return value
-    throw new TypeError(`${this.#path}: expected a list of users`)
+    throw new TypeError(`${this.#path}: damaged: expected a list of users, as a daemon wrote it`)
   }
 
   async write(users: readonly StoredUser[]): Promise<void> {
@@ -48,6 +48,16 @@ export class OwnerStore {
 
   get #path(): string {
     return join(this.#folder, 'users.json')
+  }
+}
+
+/** Undefined for what is no JSON, as after a crash. */
+function parseJSON(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The caller refuses it as it refuses any other content.
+    return undefined
   }
 }
 
