@@ -33,6 +33,7 @@ const PROGRAMS = {
   python3: 'python3',
   'iptables-legacy': 'iptables',
   ipset: 'ipset',
+  nft: 'nftables',
   ip: 'iproute2',
   nsenter: 'util-linux',
   conntrack: 'conntrack',

@@ -13,20 +13,20 @@ export interface EnforcedBefore {
 
 /**
  * Takes the rules of a daemon that is gone out of the network namespaces of all containers that run.
- * @param warn hears where rules remain.
+ * @param onLeft hears where rules remain.
  */
 export async function freeContainers(
   { serverID, docker }: EnforcedBefore,
-  warn: (message: string) => void,
+  onLeft: (message: string) => void,
 ): Promise<void> {
   try {
     await visitContainerNamespaces(await dockerOptions(docker), async ({ contextID, path }) => {
       await removeRules(serverID, path).catch(error =>
-        warn(`container ${contextID}: its rules remain until it ends: ${messageOf(error)}`),
+        onLeft(`container ${contextID}: its rules remain until it ends: ${messageOf(error)}`),
       )
     })
   } catch (error) {
-    warn(`rules in containers remain until these end: ${messageOf(error)}`)
+    onLeft(`rules in containers remain until these end: ${messageOf(error)}`)
   }
 }
 

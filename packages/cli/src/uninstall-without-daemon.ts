@@ -7,6 +7,7 @@ import type { Config } from './config.js'
 import { removeSocket } from './control/control-socket.js'
 import { assertUnused, readState, removeState } from './daemon-state.js'
 import { freeContainers } from './free-containers.js'
+import { isNamespaceInUse } from './network-namespaces.js'
 import { userAccount } from './user-account.js'
 
 /** Nobody enforces: nothing needs to hear of the PUs that end. */
@@ -22,19 +23,21 @@ async function userIDs({ users }: Config): Promise<readonly number[]> {
 }
 
 /**
- * Removes all that daemons of this configuration left: rules, cgroups, state and socket. Idempotent.
- * @param warn hears what may remain.
- * @throws CommandFailure where the daemon still runs.
+ * Removes all that daemons of this configuration left: rules, cgroups, state and socket. Idempotent. Returns what is left where it
+ * cannot be reached, a sentence each.
+ * @throws CommandFailure where the daemon still runs, and what could not be removed.
  */
-export async function uninstallWithoutDaemon(config: Config, warn: (message: string) => void): Promise<void> {
+export async function uninstallWithoutDaemon(config: Config): Promise<readonly string[]> {
+  const left: string[] = []
   const { serverID, stateDir, networks, excludedNetworks, socket, monitors } = config
   const state = await readState(config)
   await assertUnused(stateDir, state)
   const own = await readProcessFacts('self')
-  if (state && state.networkNamespace !== own?.networkNamespace) {
-    warn(
+  const isElsewhere = state && state.networkNamespace !== own?.networkNamespace
+  if (isElsewhere && (await isNamespaceInUse(state.networkNamespace))) {
+    left.push(
       `the daemon ran in network namespace ${state.networkNamespace}, this is ${own?.networkNamespace}: ` +
-        'its rules there, if that namespace still exists, have to be removed from inside it',
+        'its rules there have to be removed from inside it',
     )
   }
   const monitor = linuxCgroupMonitor({ stateDir, name: serverID })({ handler: nobody })
@@ -47,11 +50,12 @@ export async function uninstallWithoutDaemon(config: Config, warn: (message: str
   })
   const { docker } = monitors
   await runAll([
-    async () => docker && (await freeContainers({ serverID, docker }, warn)),
+    async () => docker && (await freeContainers({ serverID, docker }, what => left.push(what))),
     () => supervisor.uninstall(),
     () => monitor.uninstall(),
     () => rm(join(stateDir, 'sessions'), { recursive: true, force: true }),
     () => removeState(config),
     async () => removeSocket(socket, await userIDs(config)),
   ])
+  return left
 }

@@ -3,6 +3,7 @@ import { KernelError } from '@trireme/core'
 import type { AddressSets } from './address-sets.js'
 import { FAMILIES, type Family } from './family.js'
 import type { Iptables } from './iptables.js'
+import { isMissingProgram } from './run-program.js'
 
 /** iptables-nft lets go of a rule's sets a moment after the rule is gone. */
 const RELEASE_MS = 5000
@@ -49,10 +50,14 @@ export class AddressSetKeeper {
     this.#mayHaveOthers = (await this.#destroyAllBut(keep)) > 0
   }
 
-  /** @throws KernelError `EBUSY` where rules that are not ours use one of the sets. */
+  /** @throws KernelError `EBUSY` where rules that are not ours use one of the sets, and what `listSets` throws. */
   async removeAll(): Promise<void> {
     for (const deadline = Date.now() + RELEASE_MS; ; await sleep(RETRY_MS)) {
-      const busy = await this.#destroyAllBut(new Set())
+      const busy = await this.#destroyAllBut(new Set()).catch((error: unknown) => {
+        // Without ipset nobody made a set.
+        if (isMissingProgram(error) && !this.#mayHaveOthers) return 0
+        throw error
+      })
       if (busy === 0) return
       if (Date.now() < deadline) continue
       const detail = `${busy} sets ${this.#prefix}… are used by rules of others`

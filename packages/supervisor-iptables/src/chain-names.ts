@@ -103,6 +103,11 @@ export function chainPrefix(serverID: string): string {
   return `TRI-${digest(serverID, 6)}-`
 }
 
+/** Whether the chain, or the set, is of any instance. */
+export function isInstanceChain(name: string): boolean {
+  return /^TRI-[0-9a-f]{6}-/.test(name)
+}
+
 /** By this a PU's chains are found again after a restart: 12 hex digits of SHA-256 over its context ID. */
 export function puHash(contextID: string): string {
   return digest(contextID, 12)

@@ -16,6 +16,20 @@ export function damageIn(found: Generation, made: Generation): readonly string[]
   )
 }
 
+/** All that is there, a few words for people each; empty where there is nothing. */
+export function leftIn(found: Generation): readonly string[] {
+  return FAMILIES.flatMap(family =>
+    tablesOf(found[family]).flatMap(table => {
+      const { chains, jumps } = found[family][table]
+      const parts = [
+        ...(chains.size === 0 ? [] : [`${chains.size} chains`]),
+        ...jumps.map(({ from }) => `a jump from ${from}`),
+      ]
+      return parts.length === 0 ? [] : [`${family} ${table}: ${parts.join(', ')}`]
+    }),
+  )
+}
+
 function tablesOf(layout: Layout): readonly TableName[] {
   return Object.keys(layout) as TableName[]
 }

@@ -10,13 +10,20 @@ export type Generation = Readonly<Record<Family, Layout>>
 
 export const EMPTY_GENERATION: Generation = { IPv4: EMPTY_LAYOUT, IPv6: EMPTY_LAYOUT }
 
-/** What the kernel holds of the instance now. */
+/** What the kernel holds of the instance now; nothing in a family that it does not have. */
 export async function readGeneration(iptables: Iptables, names: ChainNames): Promise<Generation> {
   const [IPv4, IPv6] = await Promise.all([
     readLayout(iptables, names, 'IPv4'),
     readLayout(iptables, names, 'IPv6'),
   ])
   return { IPv4, IPv6 }
+}
+
+/** The same rules, less those of families that the kernel does not have. */
+export async function thatTheKernelHas(iptables: Iptables, wanted: Generation): Promise<Generation> {
+  const has = await Promise.all(FAMILIES.map(family => iptables.has(family)))
+  const missing = FAMILIES.filter((_, i) => !has[i])
+  return { ...wanted, ...Object.fromEntries(missing.map(family => [family, EMPTY_LAYOUT])) }
 }
 
 export interface Switch {
@@ -65,6 +72,7 @@ async function goBack({ iptables, names, before }: Retreat): Promise<unknown[]> 
 }
 
 async function readLayout(iptables: Iptables, names: ChainNames, family: Family): Promise<Layout> {
+  if (!(await iptables.has(family))) return EMPTY_LAYOUT
   return parseSavedRules(await iptables.save(family), names.prefix)
 }
 

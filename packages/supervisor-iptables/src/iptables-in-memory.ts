@@ -33,7 +33,15 @@ export class IptablesInMemory implements Iptables {
     this.#tables = { IPv4: IPv4!, IPv6: IPv6! }
   }
 
+  /** Whether the kernel has IPv6. */
+  hasIPv6 = true
+
+  async has(family: Family): Promise<boolean> {
+    return family === 'IPv4' || this.hasIPv6
+  }
+
   async save(family: Family): Promise<string> {
+    this.#assertThere(family)
     return [...this.#tables[family]].map(([name, table]) => printTable(name, table)).join('')
   }
 
@@ -80,8 +88,14 @@ export class IptablesInMemory implements Iptables {
 
   async restore(family: Family, input: string): Promise<void> {
     await this.gate()
+    this.#assertThere(family)
     this.inputs.push({ family, input })
     for (const section of input.split(/^\*/m).slice(1)) this.#restoreTable(family, section)
+  }
+
+  #assertThere(family: Family): void {
+    if (family === 'IPv4' || this.hasIPv6) return
+    throw refused('Address family not supported by protocol')
   }
 
   #restoreTable(family: Family, section: string): void {

@@ -84,6 +84,8 @@ export interface IptablesSupervisorComponents {
 export type SupervisedPlace = Omit<IptablesSupervisorOptions, 'backend' | 'namespaces'>
 
 const CHECK_MS = 5000
+/** IPv6 that the kernel gets later is open for no longer. */
+const FAMILY_CHECK_MS = 200
 
 /**
  * Traps the packets of PUs with iptables rules of both families, and lets the kernel decide what needs no identity.
@@ -136,6 +138,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
   #isStarted = false
   readonly #rules: RuleKeeper
   readonly #watch: RulesWatch
+  readonly #familyWatch: RulesWatch
 
   constructor(programs: Iptables, options: SupervisedPlace, components: IptablesSupervisorComponents) {
     this.#iptables = programs
@@ -151,6 +154,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
     )
     const everyMs = options.checkMs ?? CHECK_MS
     this.#watch = new RulesWatch({ everyMs, look: () => this.#look() })
+    this.#familyWatch = new RulesWatch({ everyMs: FAMILY_CHECK_MS, look: () => this.#lookForFamilies() })
   }
 
   /**
@@ -171,7 +175,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
 
   async stop(): Promise<void> {
     this.#isStarted = false
-    this.#watch.stop()
+    this.#stopWatching()
     await this.#changes.settled()
   }
 
@@ -202,7 +206,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
   /** Also without a `start`: what is ours is found by the names of its chains. Ends supervision. */
   async uninstall(): Promise<void> {
     this.#isStarted = false
-    this.#watch.stop()
+    this.#stopWatching()
     await this.#changes.submit(() => ({ ...NOTHING }))
   }
 
@@ -241,6 +245,7 @@ class IptablesSupervisor implements NamespaceSupervisor {
         })
       })
       if (this.#options.checkMs !== 0) this.#watch.start()
+      if (this.#rules.lacksFamily) this.#familyWatch.start()
     } catch (error) {
       this.#isStarted = false
       throw error
@@ -249,9 +254,13 @@ class IptablesSupervisor implements NamespaceSupervisor {
     }
   }
 
+  #stopWatching(): void {
+    this.#watch.stop()
+    this.#familyWatch.stop()
+  }
+
   /** Puts the rules back as they were made, where another program has taken some away or stepped before them. */
-  async #look(): Promise<void> {
-    const { onDisturbance = () => {} } = this.#options
+  async #look(): Promise<'done' | 'in-vain'> {
     let found: readonly string[] = []
     try {
       await this.#changes.settled()
@@ -259,14 +268,40 @@ class IptablesSupervisor implements NamespaceSupervisor {
       found = [...(await this.#rules.damage()), ...frames]
       if (found.length > 0 && !this.#changes.isBusy) {
         if (frames.length > 0) this.#frames.expectOthers()
-        await this.#change(desired => ({ ...desired }))
-        onDisturbance({ found })
+        await this.#repair(found)
       }
       found = []
       if (hasInterfaces(this.#changes.state)) await checkBridges(this.#iptables)
+      return 'done'
     } catch (error) {
-      if (this.#isStarted) onDisturbance({ found, error })
+      if (this.#isStarted) this.#options.onDisturbance?.({ found, error })
+      return 'in-vain'
     }
+  }
+
+  /** The rules of a family that the kernel has got since they were made. */
+  async #lookForFamilies(): Promise<'done' | 'in-vain'> {
+    let found: readonly string[] = []
+    try {
+      found = await this.#rules.newFamilies()
+      if (found.length > 0) await this.#repair(found)
+      if (!this.#rules.lacksFamily) this.#familyWatch.stop()
+    } catch (error) {
+      if (this.#isStarted) this.#options.onDisturbance?.({ found, error })
+    }
+    return 'done'
+  }
+
+  /** @throws KernelError where the kernel still shows the same damage: adding to it again and again would be no repair. */
+  async #repair(found: readonly string[]): Promise<void> {
+    await this.#change(desired => ({ ...desired }))
+    const damage = [...(await this.#rules.damage()), ...(await this.#frames.damage())]
+    const left = damage.filter(what => found.includes(what))
+    if (left.length > 0) {
+      const detail = `the same is found after they were made anew: ${left.join('; ')}`
+      throw new KernelError({ op: 'iptables', errno: 'EPROTO', detail })
+    }
+    this.#options.onDisturbance?.({ found })
   }
 
   /**
@@ -321,7 +356,11 @@ class IptablesSupervisor implements NamespaceSupervisor {
       pus: [...desired.pus.values()],
       vanishedPaths,
     }
-    const sets = { IPv4: addressSetsOf(input, 'IPv4'), IPv6: addressSetsOf(input, 'IPv6') }
+    const hasIPv6 = await this.#iptables.has('IPv6')
+    const sets = {
+      IPv4: addressSetsOf(input, 'IPv4'),
+      IPv6: hasIPv6 ? addressSetsOf(input, 'IPv6') : NO_SETS.IPv6,
+    }
     const ports = portsOf(FAMILIES.flatMap(family => linksIn(input, family)))
     await this.#sets.provide(sets)
     await this.#frames.provide(ports)

@@ -1,26 +1,43 @@
-import { type ExecFileException, execFile } from 'node:child_process'
-import { KernelError, TriremeError } from '@trireme/core'
+import { existsSync } from 'node:fs'
+import { KernelError } from '@trireme/core'
 import type { Family } from './family.js'
+import { EMPTY_LAYOUT } from './layout.js'
+import { LegacyTables } from './legacy-tables.js'
+import { sectionsOf } from './listed-tables.js'
+import { NftTables } from './nft-tables.js'
+import { runProgram } from './run-program.js'
 
 /** Which of the two kernel interfaces the rules go to; `auto`: the one that the host's `iptables` uses. */
 export type Backend = 'auto' | 'nft' | 'legacy'
 
-/** The kernel's rules and sets, as iptables' and ipset's own programs show and change them. The seam for tests. */
+/**
+ * The kernel's rules and sets, as iptables' and ipset's own programs show and change them. The seam for tests. What cannot be read
+ * completely is an error: an answer that there is nothing means that there is nothing.
+ */
 export interface Iptables {
-  /** All tables of the family in `iptables-save` format. */
+  /** Whether the kernel has the protocol; it may get it later. */
+  has(family: Family): Promise<boolean>
+  /**
+   * In `iptables-save` format, our tables complete. A rule of others that iptables cannot express stands by its handle.
+   * @throws KernelError, or TriremeError `ERR_MISSING_CAPABILITY`, where one of them cannot be read completely.
+   */
   save(family: Family): Promise<string>
   /**
-   * Applies the input of `iptables-restore --noflush`. Each table of it takes effect as a whole or not at all.
+   * Applies the input of `iptables-restore --noflush`. Each table of it takes effect as a whole or not at all, but for one with
+   * rules of others that iptables cannot read: see `NftTables`.
    * @throws KernelError with what the program said.
    */
   restore(family: Family, input: string): Promise<void>
   /** The table `filter` of bridges in `ebtables-save` format, empty where nobody has used it. @throws KernelError. */
   saveFrames(): Promise<string>
-  /** Applies the input of `ebtables-restore --noflush` as a whole or not at all. @throws KernelError. */
+  /** Applies the input of `ebtables-restore --noflush`, as `restore` does. @throws KernelError. */
   restoreFrames(input: string): Promise<void>
   /** Whether packets that a bridge carries from one of its ports to another pass the rules of the family. */
   seesBridges(family: Family): Promise<boolean>
-  /** All sets of addresses (ipset), with the number of rules that use each. None where there is no ipset. */
+  /**
+   * All sets of addresses (ipset), with the number of rules that use each.
+   * @throws KernelError where the list is cut; TriremeError `ERR_MISSING_CAPABILITY` where there is no ipset to ask.
+   */
   listSets(): Promise<ReadonlyMap<string, number>>
   /**
    * Applies the input of `ipset restore` line by line; what is there already is no failure.
@@ -32,30 +49,37 @@ export interface Iptables {
 export interface IptablesOptions {
   readonly backend: Backend
   /** Path of a network namespace; the process's own without it. */
-  readonly netns?: string
+  readonly netns?: string | undefined
 }
 
 /** Another program may hold the legacy lock for a while, but not for ever. */
 const LOCK_WAIT_SECONDS = 30
-const MAX_OUTPUT_BYTES = 256 * 1024 * 1024
-/** Of a program that `nsenter` could not find, as of one that a shell could not. */
-const EXIT_NOT_FOUND = 127
+const RESTORE_ARGS = ['--noflush', '-w', String(LOCK_WAIT_SECONDS)]
+/** In every namespace, from the moment at which the kernel has IPv6 (`net/ipv6/addrconf.c`). */
+const IPV6_SIGN = '/proc/net/if_inet6'
 
-/** Runs the programs of the Debian package iptables, in the namespace if there is one. */
+/** Runs the programs of the Debian packages iptables and ipset, in the namespace if there is one. */
 export function iptables({ backend, netns }: IptablesOptions): Iptables {
-  const run = (program: string, args: readonly string[], input = '') =>
-    runProgram({ program, args, input, ...(netns === undefined ? {} : { netns }) })
+  const run = async (program: string, args: readonly string[], input = '') =>
+    (await runProgram({ program, args, input, netns })).stdout
+  const tables = new Map<Family, Promise<NftTables | LegacyTables>>()
+  const tablesOf = (family: Family) => {
+    const known = tables.get(family) ?? openTables(family, { backend, netns })
+    tables.set(family, known)
+    // A program that is missing may be installed later.
+    known.catch(() => tables.delete(family))
+    return known
+  }
+  const frames = new NftTables({
+    ...{ family: 'bridge', tables: ['filter'], netns },
+    ...{ save: 'ebtables-nft-save', restore: 'ebtables-nft-restore', restoreArgs: ['--noflush'] },
+  })
   return {
-    save: family => run(programOf(family, backend, 'save'), []),
-    async restore(family, input) {
-      await run(programOf(family, backend, 'restore'), ['--noflush', '-w', String(LOCK_WAIT_SECONDS)], input)
-    },
-    async saveFrames() {
-      return (await run('ebtables-nft-save', [])).split('*filter\n')[1] ?? ''
-    },
-    async restoreFrames(input) {
-      await run('ebtables-nft-restore', ['--noflush'], input)
-    },
+    has: async family => family === 'IPv4' || existsSync(IPV6_SIGN),
+    save: async family => (await tablesOf(family)).save(),
+    restore: async (family, input) => (await tablesOf(family)).restore(input),
+    saveFrames: async () => sectionsOf(await frames.save()).get('filter') ?? '',
+    restoreFrames: input => frames.restore(input),
     async seesBridges(family) {
       const setting = `/proc/sys/net/bridge/bridge-nf-call-${family === 'IPv4' ? 'iptables' : 'ip6tables'}`
       // Without br_netfilter there is no such file.
@@ -63,7 +87,7 @@ export function iptables({ backend, netns }: IptablesOptions): Iptables {
       return value.trim() === '1'
     },
     async listSets() {
-      return parseSets(await run('ipset', ['list', '-terse']).catch(nothingWithoutProgram))
+      return parseSets(await run('ipset', ['list', '-terse']))
     },
     async restoreSets(input) {
       await run('ipset', ['restore', '-exist'], input)
@@ -71,70 +95,53 @@ export function iptables({ backend, netns }: IptablesOptions): Iptables {
   }
 }
 
-function programOf(family: Family, backend: Backend, task: 'save' | 'restore'): string {
-  const name = family === 'IPv4' ? 'iptables' : 'ip6tables'
-  return backend === 'auto' ? `${name}-${task}` : `${name}-${backend}-${task}`
+/** The interface that a set of rules is not in: rules of an earlier choice may be left there. */
+export async function otherBackend(family: Family, { backend }: IptablesOptions): Promise<'nft' | 'legacy'> {
+  const { isNft } = await interfaceOf(family, backend)
+  return isNft ? 'legacy' : 'nft'
+}
+
+async function openTables(
+  family: Family,
+  { backend, netns }: IptablesOptions,
+): Promise<NftTables | LegacyTables> {
+  const { name, isNft } = await interfaceOf(family, backend)
+  const programs = {
+    ...{ save: `${name}-save`, restore: `${name}-restore`, restoreArgs: RESTORE_ARGS },
+    ...{ tables: Object.keys(EMPTY_LAYOUT), netns },
+  }
+  if (!isNft) return new LegacyTables(programs)
+  return new NftTables({ ...programs, family: family === 'IPv4' ? 'ip' : 'ip6', show: name })
+}
+
+interface KernelInterface {
+  /** What the names of its programs start with. */
+  readonly name: string
+  readonly isNft: boolean
+}
+
+/** The host's own choice says by its version which one it is; one that cannot even say that gives way to nf_tables. */
+async function interfaceOf(family: Family, backend: Backend): Promise<KernelInterface> {
+  const host = family === 'IPv4' ? 'iptables' : 'ip6tables'
+  if (backend !== 'auto') return { name: `${host}-${backend}`, isNft: backend === 'nft' }
+  const versionOf = async (name: string) =>
+    (await runProgram({ program: `${name}-save`, args: ['-V'] })).stdout
+  try {
+    return { name: host, isNft: /nf_tables/.test(await versionOf(host)) }
+  } catch (error) {
+    const name = `${host}-nft`
+    return versionOf(name).then(
+      () => ({ name, isNft: true }),
+      // The reason is that of the host's choice.
+      () => Promise.reject(error),
+    )
+  }
 }
 
 function parseSets(text: string): ReadonlyMap<string, number> {
-  const sets = text.matchAll(/^Name: (\S+)$.*?^References: (\d+)$/gms)
-  return new Map([...sets].map(([, name = '', references]) => [name, Number(references)]))
-}
-
-function nothingWithoutProgram(error: unknown): string {
-  if (error instanceof TriremeError && error.code === 'ERR_MISSING_CAPABILITY') return ''
-  throw error
-}
-
-interface Run {
-  readonly program: string
-  readonly args: readonly string[]
-  readonly input: string
-  readonly netns?: string
-}
-
-function runProgram(run: Run): Promise<string> {
-  const { program, args, input, netns } = run
-  const [file, ...rest] = netns === undefined ? [program] : ['nsenter', `--net=${netns}`, '--', program]
-  return new Promise((resolve, reject) => {
-    const child = execFile(
-      file ?? program,
-      [...rest, ...args],
-      { maxBuffer: MAX_OUTPUT_BYTES },
-      (error, stdout, stderr) => {
-        if (error) reject(failureOf(run, error, stderr))
-        else resolve(stdout)
-      },
-    )
-    // A program that stops reading has failed, and its exit status says so better than EPIPE.
-    child.stdin?.on('error', () => {})
-    child.stdin?.end(input)
-  })
-}
-
-function failureOf({ program, input, netns }: Run, error: ExecFileException, stderr: string): Error {
-  const status = error.code
-  const missing = status === 'ENOENT' ? (netns === undefined ? program : 'nsenter') : undefined
-  if (missing !== undefined || (status === EXIT_NOT_FOUND && netns !== undefined)) {
-    return missingProgram(missing ?? program, error)
+  const sets = [...text.matchAll(/^Name: (\S+)$(?:(?!^Name: ).)*?^References: (\d+)$/gms)]
+  if (sets.length < [...text.matchAll(/^Name: /gm)].length) {
+    throw new KernelError({ op: 'ipset', errno: 'EPROTO', detail: 'it did not list all sets to their end' })
   }
-  const errno = typeof status === 'number' ? `exit ${status}` : String(status ?? error.signal)
-  const detail = [stderr.trim(), failedLine(stderr, input)].filter(part => part !== '').join(' ')
-  return new KernelError({ op: program, errno, detail, cause: error })
-}
-
-function missingProgram(program: string, cause: unknown): TriremeError {
-  const debianPackage = { nsenter: 'util-linux', ipset: 'ipset' }[program] ?? 'iptables'
-  return new TriremeError(
-    'ERR_MISSING_CAPABILITY',
-    `${program} is not installed: install the Debian package ${debianPackage}`,
-    { cause },
-  )
-}
-
-/** The programs name a line of their input by number alone. */
-function failedLine(stderr: string, input: string): string {
-  const number = /line:? (\d+)/.exec(stderr)?.[1]
-  const line = number === undefined ? undefined : input.split('\n')[Number(number) - 1]
-  return line ? `(line ${number}: ${line})` : ''
+  return new Map(sets.map(([, name = '', references]) => [name, Number(references)]))
 }

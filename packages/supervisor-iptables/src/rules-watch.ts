@@ -1,11 +1,13 @@
 /** Looking takes no more than this share of the time. */
 const MAX_SHARE = 1 / 10
+/** Where looking is in vain, it gets as many times rarer at most. */
+const MAX_PATIENCE = 64
 
 export interface RulesWatchOptions {
   /** Between two looks; longer where looking takes long. */
   readonly everyMs: number
-  /** Must not reject. */
-  readonly look: () => Promise<void>
+  /** Must not reject. `in-vain`: what was found could not be put right, and the next look has time. */
+  readonly look: () => Promise<'done' | 'in-vain'>
 }
 
 /** Looks now and then whether the rules are still there. */
@@ -13,6 +15,7 @@ export class RulesWatch {
   readonly #options: RulesWatchOptions
   #timer: NodeJS.Timeout | undefined
   #isWatching = false
+  #patience = 1
 
   constructor(options: RulesWatchOptions) {
     this.#options = options
@@ -36,7 +39,9 @@ export class RulesWatch {
   async #look(): Promise<void> {
     const { everyMs, look } = this.#options
     const began = performance.now()
-    await look()
-    if (this.#isWatching) this.#wait(Math.max(everyMs, (performance.now() - began) / MAX_SHARE))
+    const outcome = await look()
+    this.#patience = outcome === 'done' ? 1 : Math.min(this.#patience * 2, MAX_PATIENCE)
+    const ms = Math.max(everyMs * this.#patience, (performance.now() - began) / MAX_SHARE)
+    if (this.#isWatching) this.#wait(ms)
   }
 }

@@ -15,7 +15,10 @@ export interface UninstallOptions {
 const UNINSTALL_MS = 60_000
 const ENDING_MS = 5_000
 
-/** `trireme uninstall`: a daemon that runs does it and ends; without one, it is done by the configuration. */
+/**
+ * `trireme uninstall`: a daemon that runs does it and ends; without one, it is done by the configuration. Where anything is left, says
+ * what, and ends with 1.
+ */
 export async function uninstallCommand({ socket, config }: UninstallOptions): Promise<number> {
   requireRoot('uninstall')
   if (config !== undefined) return uninstallByConfig(config, socket)
@@ -36,7 +39,9 @@ async function uninstallByConfig(file: string, socket: string | undefined): Prom
     await askToUninstall(socket ?? config.socket)
   } catch (error) {
     if (!(error instanceof DaemonUnreachable)) throw error
-    await uninstallWithoutDaemon(config, warning => process.stderr.write(`trireme: ${warning}\n`))
+    const left = await uninstallWithoutDaemon(config)
+    for (const what of left) process.stderr.write(`trireme: ${what}\n`)
+    return left.length === 0 ? 0 : 1
   }
   return 0
 }
