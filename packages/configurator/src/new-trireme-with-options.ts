@@ -107,13 +107,13 @@ async function monitorMakers({ docker, linux }: MonitorsOptions, options: Preset
   }
 }
 
-async function dockerMaker(docker: DockerPresetOptions, { collector, aliases = [] }: PresetOptions) {
+async function dockerMaker(docker: DockerPresetOptions, { collector }: PresetOptions) {
   const { dockerMonitor } = await loadPlugin(
     '@trireme/monitor-docker',
     () => import('@trireme/monitor-docker'),
   )
   const { synchronizationHandler, hostNetwork: _, ...monitorOptions } = docker
-  const make = dockerMonitor({ hostAliases: aliases, ...monitorOptions })
+  const make = dockerMonitor(monitorOptions)
   return (handler: ProcessingUnitsHandler): DockerMonitor =>
     make({
       handler,

@@ -7,6 +7,8 @@ it.each([
   ['2001:DB8:0:0::7', '2001:db8::7'],
   ['[2001:db8::07]:0443', '[2001:db8::7]:443'],
   ['::ffff:192.0.2.1', '192.0.2.1'],
+  ['0.0.0.0:443', '0.0.0.0:443'],
+  ['[::]:443', '[::]:443'],
 ])('%s is %s', (text, expected) => {
   expect(parseAlias(text)).toBe(expected)
 })
@@ -21,6 +23,8 @@ it.each([
   '[2001:db8::7]',
   '2001:db8::7%eth0',
   '[fe80::1%eth0]:80',
+  '0.0.0.0',
+  '::',
 ])('%j is none', text => {
   expect(() => parseAlias(text)).toThrow(RangeError)
 })

@@ -1,9 +1,12 @@
 import { isIP } from 'node:net'
 import { formatAddress, parseAddress } from './address.js'
 
+/** The unspecified addresses (RFC 4291 §2.5.2), which stand for every address of the host. */
+const ANY_ADDRESS: readonly string[] = ['0.0.0.0', '::']
+
 /**
  * An address by which peers may dial a PU, as `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`, in the form in which aliases are
- * compared: the address as RFC 5952 §4 has it.
+ * compared: the address as RFC 5952 §4 has it. `0.0.0.0:PORT` and `[::]:PORT` mean every address that the host has in that family.
  * @throws RangeError for any other text.
  */
 export function parseAlias(text: string): string {
@@ -16,6 +19,11 @@ export function parseAlias(text: string): string {
     )
   }
   const plain = formatAddress(parseAddress(address))
+  if (port === undefined && ANY_ADDRESS.includes(plain)) {
+    throw new RangeError(
+      `alias ${JSON.stringify(text)}: expected a port with it, such as 0.0.0.0:443 or [::]:443`,
+    )
+  }
   if (port === undefined) return plain
   return plain.includes(':') ? `[${plain}]:${Number(port)}` : `${plain}:${Number(port)}`
 }

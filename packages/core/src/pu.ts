@@ -49,7 +49,8 @@ export interface PURuntime {
   readonly closedPorts?: readonly PortRange[]
   /**
    * Addresses by which peers may dial the PU beside those of its network namespace, virtual and published ones: `ADDRESS`, `ADDRESS:PORT`
-   * or `[ADDRESS]:PORT`, as `parseAlias` answers them.
+   * or `[ADDRESS]:PORT`, as `parseAlias` answers them. `0.0.0.0:PORT` and `[::]:PORT` mean every address that the host has at the
+   * time of the connection.
    */
   readonly aliases?: readonly string[]
   readonly isolation: Isolation

@@ -12,7 +12,6 @@ export interface UnitSurroundings {
   readonly handler: ProcessingUnitsHandler
   readonly extractor: ContainerExtractor
   readonly processes: Processes
-  readonly hostAddresses: () => readonly string[]
   /** Lets nothing into or out of a network namespace any more. */
   readonly cutOff: (namespacePath: string) => Promise<void>
   /** Given where containers are enforced at their interfaces and not inside. */
@@ -279,7 +278,7 @@ export class ContainerUnit {
       pid: identity.pid,
       tags,
       ports: isOnHost ? (ports ?? exposedPorts(container)) : [],
-      aliases: aliases ?? publishedAddresses(container, this.#surroundings.hostAddresses()),
+      aliases: aliases ?? publishedAddresses(container),
       isolation,
       ...(this.#isNew && { isNew: true }),
       options: { ...containerFacts(container), ...options },

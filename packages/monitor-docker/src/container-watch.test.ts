@@ -30,7 +30,6 @@ it('a container by the host that has ended keeps no interface while others live 
       gateSocket: undefined,
       concurrency: 4,
       processes: new Processes(proc.folder),
-      hostAddresses: () => [],
       cutOff: async () => {},
       readInterfaces: async () => interfaces,
       onProblem: problem => expect.fail(String(problem.error)),

@@ -29,7 +29,6 @@ export interface WatchSettings {
   readonly gateSocket: string | undefined
   readonly concurrency: number
   readonly processes: Processes
-  readonly hostAddresses: () => readonly string[]
   readonly cutOff: (namespacePath: string) => Promise<void>
   readonly readInterfaces: ReadInterfaces | undefined
   readonly onProblem: (problem: DockerMonitorProblem) => void

@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os'
 import {
   type Clock,
   type EventCollector,
@@ -43,8 +42,6 @@ export interface DockerMonitorOptions {
   readonly killContainerOnError?: boolean
   /** Where containers started by the OCI runtime of `installRuntime` wait until they are enforced. Default: nobody waits. */
   readonly gateSocket?: string
-  /** Addresses by which others reach this host, and so its published ports, though no interface has them. Default none. */
-  readonly hostAliases?: readonly string[]
   /** How many containers are looked after at a time. Default 32. */
   readonly concurrency?: number
   /** Where processes are seen by the engine's numbers. Default `/proc`. */
@@ -146,7 +143,7 @@ class StartableMonitor implements DockerMonitor {
 }
 
 function settingsOf(options: DockerMonitorOptions) {
-  const { engine = DEFAULT_ENGINE, tls, hostAliases = [], onProblem = () => {} } = options
+  const { engine = DEFAULT_ENGINE, tls, onProblem = () => {} } = options
   const onUnreadable = (error: unknown) => onProblem({ kind: 'event-unreadable', error })
   return {
     connect: (signal: AbortSignal) => connectDockerode({ engine, tls, onUnreadable }, signal),
@@ -161,11 +158,5 @@ function settingsOf(options: DockerMonitorOptions) {
     gateSocket: options.gateSocket,
     readInterfaces: options.enforcement === 'local' ? readInterfaces : undefined,
     processes: new Processes(options.procFolder ?? '/proc'),
-    hostAddresses: () => [...hostAddresses(), ...hostAliases],
   }
-}
-
-function hostAddresses(): readonly string[] {
-  const interfaces = Object.values(networkInterfaces()).flatMap(each => each ?? [])
-  return interfaces.map(({ address }) => address)
 }

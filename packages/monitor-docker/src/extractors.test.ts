@@ -176,11 +176,7 @@ describe('publishedAddresses', () => {
         NetworkSettings: { Ports: { '81/tcp': [{ HostIp: '192.0.2.1', HostPort: '8081' }], '82/tcp': null } },
       },
     )
-    expect(publishedAddresses(inspection, ['10.0.0.1', 'fd00::1'])).toEqual([
-      '10.0.0.1:8080',
-      '192.0.2.1:8081',
-      '[fd00::1]:8080',
-    ])
+    expect(publishedAddresses(inspection)).toEqual(['0.0.0.0:8080', '192.0.2.1:8081', '[::]:8080'])
   })
 })
 

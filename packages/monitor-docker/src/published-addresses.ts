@@ -1,32 +1,31 @@
 import { isIPv6 } from 'node:net'
 import type { ContainerInspection, PortBindings } from './container-inspection.js'
 
+/** What `HostIp` says where a port is published on every address that the host has, now or later. */
+const ANY_ADDRESS: Readonly<Record<string, readonly string[]>> = {
+  '': ['0.0.0.0', '::'],
+  '0.0.0.0': ['0.0.0.0'],
+  '::': ['::'],
+}
+
 /**
- * The addresses under which the container's TCP ports are published, each as `ADDRESS:PORT` or `[ADDRESS]:PORT`.
- * @param hostAddresses what "any address" means: all addresses of the host.
+ * The addresses under which the container's TCP ports are published, each as `ADDRESS:PORT` or `[ADDRESS]:PORT`; `0.0.0.0` and
+ * `::` stand for all of the host's, as in `PURuntime.aliases`.
  */
-export function publishedAddresses(
-  container: ContainerInspection,
-  hostAddresses: readonly string[],
-): readonly string[] {
-  const wanted = addressesIn(container.HostConfig.PortBindings, hostAddresses)
-  const actual = addressesIn(container.NetworkSettings.Ports, hostAddresses)
+export function publishedAddresses(container: ContainerInspection): readonly string[] {
+  const wanted = addressesIn(container.HostConfig.PortBindings)
+  const actual = addressesIn(container.NetworkSettings.Ports)
   return [...new Set([...wanted, ...actual])].sort()
 }
 
-function addressesIn(bindings: PortBindings, hostAddresses: readonly string[]): readonly string[] {
+function addressesIn(bindings: PortBindings): readonly string[] {
   const tcp = Object.entries(bindings).filter(([port]) => port.endsWith('/tcp'))
   return tcp.flatMap(([, each]) =>
     (each ?? []).flatMap(({ HostIp, HostPort }) => {
       if (!/^\d+$/.test(HostPort) || HostPort === '0') return []
-      const addresses = isAny(HostIp) ? hostAddresses : [HostIp]
-      return addresses.map(address => withPort(address, HostPort))
+      return (ANY_ADDRESS[HostIp] ?? [HostIp]).map(address => withPort(address, HostPort))
     }),
   )
-}
-
-function isAny(address: string): boolean {
-  return address === '' || address === '0.0.0.0' || address === '::'
 }
 
 function withPort(address: string, port: string): string {

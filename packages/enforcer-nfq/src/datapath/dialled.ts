@@ -7,13 +7,15 @@ import type { PUContext } from './pu-context.js'
 
 /**
  * Whether the client dialled somebody else: the address in the overlay is neither the packet's destination, nor an alias of the PU,
- * nor one of this host's under the same port. Such a SYN was relayed or reflected. The host's addresses are not those of a PU that
+ * nor one of this host's under the same port or one that the PU has on all of them. Such a SYN was relayed or reflected. The host's addresses are not those of a PU that
  * has a network of its own; a loopback may have been translated: see `isForeignLoopback`.
  */
 export function isMisdirected(path: Path, pu: PUContext, packet: TcpPacket, syn: SynOverlay): boolean {
   const isSamePort = syn.dialledPort === packet.destinationPort
   if (isSamePort && Buffer.compare(syn.dialledAddress, packet.destination) === 0) return false
   if (pu.hasAlias(syn.dialledAddress, syn.dialledPort)) return false
+  const isPublished = pu.isAtAnyAddressOfHost(syn.dialledAddress, syn.dialledPort)
+  if (isPublished && path.addresses.has(syn.dialledAddress)) return false
   const isHosts = pu.isApart ? isLoopbackAddress : (address: Uint8Array) => path.addresses.has(address)
   return !(isSamePort && isHosts(syn.dialledAddress))
 }

@@ -2,7 +2,7 @@ import { parseAddress } from '@trireme/core'
 import { expect, it } from 'vitest'
 import { isLoopbackAddress, LocalAddresses } from './local-addresses.js'
 
-it('knows the interfaces’ addresses, and reads again once a second at most when it does not know one', () => {
+it('knows the addresses that interfaces have got 100 ms later, and none that they have lost a second later', () => {
   let now = 0
   let reads = 0
   let interfaces = ['192.0.2.1', 'fe80::1']
@@ -15,11 +15,18 @@ it('knows the interfaces’ addresses, and reads again once a second at most whe
   expect([has('192.0.2.1'), has('fe80::1'), has('192.0.2.2')]).toEqual([true, true, false])
   interfaces = ['192.0.2.2']
   expect([has('192.0.2.2'), reads]).toEqual([false, 1])
-  now = 1000
+  now = 99
+  expect([has('192.0.2.2'), reads]).toEqual([false, 1])
+  now = 100
   expect([has('192.0.2.2'), has('192.0.2.1'), reads]).toEqual([true, false, 2])
+  interfaces = []
+  now = 1099
+  expect([has('192.0.2.2'), reads]).toEqual([true, 2])
+  now = 1100
+  expect([has('192.0.2.2'), reads]).toEqual([false, 3])
   interfaces = ['192.0.2.3']
   now = -3_600_000
-  expect([has('192.0.2.3'), reads]).toEqual([true, 3])
+  expect([has('192.0.2.3'), reads]).toEqual([true, 4])
 })
 
 it('all of 127.0.0.0/8 is local, and what only looks like it is not', () => {

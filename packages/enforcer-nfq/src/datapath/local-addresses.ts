@@ -2,6 +2,8 @@ import { networkInterfaces } from 'node:os'
 import { parseAddress } from '@trireme/core'
 
 const REFRESH_AFTER_MS = 1000
+/** For an address that was not known: whoever dials one that the host has just got shall not wait for a resend. */
+const RETRY_AFTER_MS = 100
 
 export interface LocalAddressesOptions {
   /** By which others reach the host though no interface has them. */
@@ -10,7 +12,7 @@ export interface LocalAddressesOptions {
   readonly read?: () => readonly string[]
 }
 
-/** The addresses of the host: those of its interfaces, re-read at most once a second when one is not known, and its aliases. */
+/** The addresses of the host: those that its interfaces had at most a second ago, read when somebody asks, and its aliases. */
 export class LocalAddresses {
   readonly #read: () => readonly string[]
   readonly #now: () => number
@@ -27,11 +29,13 @@ export class LocalAddresses {
   /** `address`: 16 bytes, IPv4 in its mapped form. All of 127.0.0.0/8 is local (RFC 1122 §3.2.1.3), to whom it is: see `isForeignLoopback`. */
   has(address: Uint8Array): boolean {
     const key = Buffer.from(address).toString('latin1')
-    if (this.#known.has(key) || this.#aliases.has(key) || isLoopbackKey(key)) return true
+    if (this.#aliases.has(key) || isLoopbackKey(key)) return true
     // A clock that was set back counts as time gone by.
-    if (Math.abs(this.#now() - this.#readAt) < REFRESH_AFTER_MS) return false
-    this.#readAt = this.#now()
-    this.#known = new Set(this.#read().map(keyOf))
+    const age = Math.abs(this.#now() - this.#readAt)
+    if (age >= REFRESH_AFTER_MS || (age >= RETRY_AFTER_MS && !this.#known.has(key))) {
+      this.#readAt = this.#now()
+      this.#known = new Set(this.#read().map(keyOf))
+    }
     return this.#known.has(key)
   }
 }

@@ -73,9 +73,19 @@ export class PUContext {
     const { aliases = [] } = this.pu.runtime
     if (aliases.length === 0) return false
     const text = formatAddress(address)
-    const withPort = text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`
-    return aliases.includes(text) || aliases.includes(withPort)
+    return aliases.includes(text) || aliases.includes(withPort(text, port))
   }
+
+  /** Whether peers may dial the PU under this port of the host, whichever of the host's addresses of that family this is. */
+  isAtAnyAddressOfHost(address: Uint8Array, port: number): boolean {
+    const { aliases = [] } = this.pu.runtime
+    if (aliases.length === 0) return false
+    return aliases.includes(withPort(formatAddress(address).includes(':') ? '::' : '0.0.0.0', port))
+  }
+}
+
+function withPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 /** An address as a key of maps and sets. */

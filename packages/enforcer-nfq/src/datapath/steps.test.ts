@@ -121,7 +121,14 @@ describe('a whole handshake', () => {
       })
     })
 
+    it('that is one of all addresses of its host, under which the PU has that port', async () => {
+      const { socket } = await run(['0.0.0.0:80'], { hostAliases: ['203.0.113.9'] })
+      expect(socket.state).toBe('established')
+    })
+
     it.each([
+      ['no address of the host, all of which have the port', ['0.0.0.0:80'], {}],
+      ['an address of the host in the other family', ['[::]:80'], { hostAliases: ['203.0.113.9'] }],
       ['an alias of the PU under another port', ['203.0.113.9:81'], {}],
       ['an alias of the host, whose port it is not', [], { hostAliases: ['203.0.113.9'] }],
     ])('it is misdirected where it is %s', async (_, aliases, serverHost) => {
