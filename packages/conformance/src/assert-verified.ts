@@ -19,6 +19,8 @@ const DROP_REASONS = {
   clock: true,
   mac: true,
   misdirected: true,
+  'foreign-listener': true,
+  'no-listener': true,
   replay: true,
   state: true,
   'mid-stream': true,

@@ -23,6 +23,10 @@ export type DropReason =
   | 'mac'
   /** The SYN was dialled to an address that is not the receiver's: relayed or reflected. */
   | 'misdirected'
+  /** The socket that would have taken the connection is no process's of the PU: of no PU's, or of another's. */
+  | 'foreign-listener'
+  /** Nobody listens at the port: the kernel refused, not a rule. */
+  | 'no-listener'
   | 'replay'
   /** The packet does not fit the state of its flow. */
   | 'state'

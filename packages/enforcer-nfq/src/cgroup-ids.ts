@@ -19,15 +19,40 @@ export function cgroup2Mount(mountinfo: string): string | undefined {
 }
 
 function idsBelow(folder: string): bigint[] {
-  try {
+  return foldersBelow(folder).map(({ id }) => id)
+}
+
+/** The IDs of the cgroup and those below it, as `cgroupIDs` gives them, and the processes in them. */
+export function readCgroup(path: string): {
+  readonly ids: ReadonlySet<bigint>
+  readonly pids: readonly number[]
+} {
+  const mount = cgroup2Mount(readFileSync('/proc/self/mountinfo', 'utf8'))
+  const folders = mount === undefined ? [] : foldersBelow(join(mount, path))
+  const pids = folders.flatMap(({ folder }) =>
+    unlessGone('', () => readFileSync(join(folder, 'cgroup.procs'), 'latin1'))
+      .split('\n')
+      .filter(Boolean)
+      .map(Number),
+  )
+  return { ids: new Set(folders.map(({ id }) => id)), pids }
+}
+
+function foldersBelow(folder: string): { readonly folder: string; readonly id: bigint }[] {
+  return unlessGone([], () => {
     const below = readdirSync(folder, { withFileTypes: true }).filter(entry => entry.isDirectory())
-    return [
-      statSync(folder, { bigint: true }).ino,
-      ...below.flatMap(({ name }) => idsBelow(join(folder, name))),
-    ]
+    const own = { folder, id: statSync(folder, { bigint: true }).ino }
+    return [own, ...below.flatMap(({ name }) => foldersBelow(join(folder, name)))]
+  })
+}
+
+/** A cgroup may end at any time (ENOENT, ENODEV); of a threaded one the processes cannot be read (EOPNOTSUPP). */
+function unlessGone<T>(value: T, read: () => T): T {
+  try {
+    return read()
   } catch (error) {
-    // A cgroup may end at any time.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (['ENOENT', 'ENODEV', 'EOPNOTSUPP', 'ENOTSUP'].includes(code)) return value
     throw error
   }
 }

@@ -15,7 +15,13 @@ function held(maxPackets = 3): HeldPackets {
 
 function packet(id: number, queue = 7): QueuedPacket {
   const data = Buffer.from('headroom and packet and what lies behind')
-  const flags = { isLoopback: false, isTruncated: false, isChecksumPartial: false, isGso: false }
+  const flags = {
+    isLoopback: false,
+    interfaceIndex: 0,
+    isTruncated: false,
+    isChecksumPartial: false,
+    isGso: false,
+  }
   return { queue, id, hook: 1, mark: 2, data, offset: 13, length: 6, ...flags }
 }
 

@@ -7,6 +7,7 @@ export interface HeldPacket {
   readonly hook: number
   readonly mark: number
   readonly isLoopback: boolean
+  readonly interfaceIndex: number
   readonly bytes: Uint8Array
   /** Until when it may wait, by `performance.now()`. */
   readonly deadlineMs: number
@@ -42,11 +43,12 @@ export class HeldPackets {
   hold(packet: QueuedPacket, until: Promise<unknown>): boolean {
     const free = this.#options.maxPackets - this.#held.size
     if (this.#ofQueue(packet.queue) >= free) return false
-    const { queue, id, hook, mark, isLoopback } = packet
+    const { queue, id, hook, mark, isLoopback, interfaceIndex } = packet
     const bytes = new Uint8Array(packet.data.subarray(packet.offset, packet.offset + packet.length))
     const { timeoutMs } = this.#options
     const deadlineMs = performance.now() + timeoutMs
-    const held = { queue, id, hook, mark, isLoopback, bytes, deadlineMs, isSecondWait: false }
+    const about = { queue, id, hook, mark, isLoopback, interfaceIndex }
+    const held = { ...about, bytes, deadlineMs, isSecondWait: false }
     this.#wait(held, until, timeoutMs)
     return true
   }

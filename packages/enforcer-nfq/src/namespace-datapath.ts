@@ -25,6 +25,7 @@ import { Refusals } from './datapath/refusals.js'
 import { ReplayFilter } from './datapath/replay-filter.js'
 import { type Reporter, reportDisplaced } from './datapath/reporter.js'
 import { ResetLimits } from './datapath/reset-limits.js'
+import type { Sockets } from './datapath/sockets.js'
 import { Sources } from './datapath/sources.js'
 import { ClientHandshakes } from './datapath/tables/client-handshakes.js'
 import { ServerHandshakes } from './datapath/tables/server-handshakes.js'
@@ -33,6 +34,7 @@ import { decideMidStream } from './decide-mid-stream.js'
 import { Epochs } from './epochs.js'
 import { type HeldPacket, HeldPackets } from './held-packets.js'
 import { flowKeyOf, reportKernelDecision } from './kernel-decisions.js'
+import { KernelSockets, type KernelSocketsOptions } from './kernel-sockets.js'
 import { readEnds } from './packet/logged-packet.js'
 import { TcpPacket } from './packet/tcp-packet.js'
 import { PacketProcessing } from './packet-processing.js'
@@ -76,6 +78,8 @@ export interface NamespaceDatapathOptions {
   readonly openQueue?: (options: PacketQueueOptions) => PacketQueue
   /** Opens the kernel's lists of connections and sockets; the kernel's by default. */
   readonly openConnections?: (options: ConnectionsOptions) => Connections
+  /** Asks the kernel about single sockets; the kernel by default. */
+  readonly openSockets?: (options: KernelSocketsOptions) => Sockets
   /** What an earlier process knew of the namespace's live flows. */
   readonly liveFlows?: readonly LiveFlow[]
   /** Hears of each connection that an identity was let through on. */
@@ -103,6 +107,7 @@ export class NamespaceDatapath {
     const { handshakes, authorization, reporter, triremeNetworks, now, onError, netns } = options
     const { bind = 'strict', aliases = [] } = options
     this.#options = options
+    const openSockets = options.openSockets ?? (each => new KernelSockets(each))
     this.#path = {
       handshakes,
       authorization,
@@ -117,6 +122,7 @@ export class NamespaceDatapath {
       settleSoon: () => this.#epochs.settleSoon(),
       replays: new ReplayFilter(),
       addresses: new LocalAddresses(now, { aliases }),
+      sockets: openSockets({ netns, onError }),
       resets: new ResetLimits(),
       sources: new Sources(),
       answerers: new Sources(),
@@ -169,7 +175,8 @@ export class NamespaceDatapath {
    * epoch from now on, and those of before are decided again. Throws `KernelError`.
    */
   setPU(queueNumber: number, pu: PUContext, mayRevoke = false): void {
-    const { pus } = this.#path
+    const { pus, sockets } = this.#path
+    sockets.open(pu)
     const next = mayRevoke ? this.#epochs.next(pus.all()) : this.epoch
     if (!pus.byQueue(queueNumber)) this.#queue.bind(queueNumber)
     pus.set(queueNumber, pu)
@@ -199,6 +206,7 @@ export class NamespaceDatapath {
     this.#adoptions.delete(queueNumber)
     this.#path.clients.removePU(contextID)
     this.#path.servers.removePU(contextID)
+    this.#path.sockets.forget(contextID)
     this.#held.forget(queueNumber)
     this.#queue.unbind(queueNumber)
   }
@@ -229,6 +237,7 @@ export class NamespaceDatapath {
   close(): void {
     this.#epochs.close()
     this.#held.clear()
+    this.#path.sockets.close()
     this.#queue.close()
   }
 
@@ -297,6 +306,7 @@ export class NamespaceDatapath {
       packet,
       side: sideOf(queued),
       isLoopback: queued.isLoopback,
+      interfaceIndex: queued.interfaceIndex,
       sharesEntry: queued.isLoopback || this.#hasBothEnds(packet),
       pu,
       state: stateOfMark(queued.mark),
@@ -355,7 +365,10 @@ export class NamespaceDatapath {
   }
 }
 
-type Queued = Pick<QueuedPacket, 'queue' | 'data' | 'offset' | 'length' | 'hook' | 'mark' | 'isLoopback'>
+type Queued = Pick<
+  QueuedPacket,
+  'queue' | 'data' | 'offset' | 'length' | 'hook' | 'mark' | 'isLoopback' | 'interfaceIndex'
+>
 
 /** A packet that enters the host's PREROUTING comes from a PU behind an interface. */
 function sideOf({ hook }: Pick<QueuedPacket, 'hook'>): 'app' | 'net' {

@@ -9,8 +9,10 @@ import type {
   TokenEngine,
 } from '@trireme/core'
 import type { Connections, ConnectionsOptions } from './connections.js'
+import type { Sockets } from './datapath/sockets.js'
 import type { FlowJournal } from './flow-journal.js'
 import type { KernelQueue } from './kernel-queues.js'
+import type { KernelSocketsOptions } from './kernel-sockets.js'
 import type { ConnectedSocket } from './netlink/sock-diag.js'
 import type { PacketQueue, PacketQueueOptions } from './queue.js'
 
@@ -64,6 +66,8 @@ export interface NfqEnforcerOptions {
   readonly nameServersOf?: (runtime: PURuntime) => readonly string[]
   /** Opens the lists of connections and sockets; the kernel's by default. */
   readonly openConnections?: (options: ConnectionsOptions) => Connections
+  /** Asks the kernel about single sockets; the kernel by default. */
+  readonly openSockets?: (options: KernelSocketsOptions) => Sockets
 }
 
 export interface NfqEnforcerComponents {

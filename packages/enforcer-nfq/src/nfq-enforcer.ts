@@ -268,7 +268,7 @@ class Enforcing implements NfqEnforcer {
 
   #openDatapath(filterQueue: FilterQueue, namespace: string, netns: string | undefined): NamespaceDatapath {
     const { authorization = 'mutual', bind = 'strict', aliases = [] } = this.#options
-    const { openQueue, openConnections } = this.#options
+    const { openQueue, openConnections, openSockets } = this.#options
     const { epoch = filterQueue.commands.epoch, liveFlows } = this.#memory.namespace(namespace)
     return new NamespaceDatapath({
       handshakes: this.#handshakes,
@@ -285,6 +285,7 @@ class Enforcing implements NfqEnforcer {
       ...(this.#processor && { processor: this.#processor }),
       ...(openQueue && { openQueue }),
       ...(openConnections && { openConnections }),
+      ...(openSockets && { openSockets }),
       ...(netns === undefined ? {} : { netns }),
     })
   }

@@ -53,7 +53,13 @@ describe('the in-memory queue as a test sees it', () => {
       },
     })
     queue.bind(7)
-    const flags = { isLoopback: true, isTruncated: true, isChecksumPartial: true, isGso: true }
+    const flags = {
+      isLoopback: true,
+      interfaceIndex: 1,
+      isTruncated: true,
+      isChecksumPartial: true,
+      isGso: true,
+    }
     const bytes = datagram('hi')
     const id = queue.inject({ queue: 7, hook: NF_INET_LOCAL_IN, mark: 5, bytes, ...flags })
     expect(seen).toEqual([{ queue: 7, id, hook: 1, mark: 5, data: 'hi', offset: 0, length: 30, ...flags }])

@@ -17,6 +17,8 @@ export interface InjectedPacket {
   /** Default 0. */
   readonly mark?: number
   readonly isLoopback?: boolean
+  /** Default 0. */
+  readonly interfaceIndex?: number
   /** The packet from its IP header; copied. */
   readonly bytes: Uint8Array
   readonly isTruncated?: boolean
@@ -181,6 +183,7 @@ function asQueued(
     hook: packet.hook ?? NF_INET_LOCAL_OUT,
     mark: packet.mark ?? 0,
     isLoopback: packet.isLoopback ?? false,
+    interfaceIndex: packet.interfaceIndex ?? 0,
     data,
     offset: headroom,
     length: packet.bytes.length,

@@ -21,6 +21,8 @@ export interface QueuedPacket {
   readonly mark: number
   /** It came over the loopback interface or is about to leave over it. */
   readonly isLoopback: boolean
+  /** Of the interface by which it came or is about to leave (`if_nametoindex`); 0 where the kernel does not say. */
+  readonly interfaceIndex: number
   /** Memory in which the packet lies from `offset`, the first byte of its IP header, for `length` bytes. */
   readonly data: Uint8Array
   readonly offset: number

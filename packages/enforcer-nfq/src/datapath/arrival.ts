@@ -9,6 +9,8 @@ export interface Arrival {
   readonly side: 'app' | 'net'
   /** It came over the loopback interface, or is about to leave over it. */
   readonly isLoopback: boolean
+  /** Of the interface by which it came or is about to leave; 0 where the kernel does not say. */
+  readonly interfaceIndex: number
   /** Both ends are in this namespace, or behind its interfaces: they share one connection entry. */
   readonly sharesEntry: boolean
   /** The PU whose queue it came through; undefined for the flow queue. */

@@ -79,7 +79,7 @@ function appSegment(path: Path, arrival: Arrival): Verdict {
 function netSegment(path: Path, arrival: Arrival): Verdict {
   const { packet } = arrival
   if (path.servers.find(packet.tuple) || path.servers.authorized(packet.tuple))
-    return packet.isRst && !packet.hasOverlayOption ? ACCEPT : receiveAck(path, packet)
+    return packet.isRst && !packet.hasOverlayOption ? ACCEPT : receiveAck(path, arrival)
   const client = path.clients.find(packet.reverseTuple)
   const released = path.clients.released(packet.reverseTuple)
   if (!client && !released) return forgotten(path, arrival)

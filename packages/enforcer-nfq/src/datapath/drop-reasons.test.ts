@@ -48,6 +48,8 @@ const SCENES: Readonly<Record<Counted, () => Promise<Scene>>> = {
         ]
       }),
     ),
+  'foreign-listener': async () =>
+    at('web', await connect({ serverHost: { sockets: { listenerOfSyn: () => 'foreign-listener' } } })),
   replay: async () => {
     const world = await connect()
     world.network.inject(readdressed(world.network.sent[0]!, { source: { ...CLIENT, port: 40_009 } }))
@@ -95,8 +97,11 @@ const SCENES: Readonly<Record<Counted, () => Promise<Scene>>> = {
   },
 }
 
-/** `processor`: see packet-processing.test.ts; `refused`, see refusals.test.ts, is a connection's, and no packet's. */
-type Counted = Exclude<DropReason, 'processor' | 'refused'>
+/**
+ * `processor`: see packet-processing.test.ts; `refused`, see refusals.test.ts, and `no-listener`, see listeners.test.ts, are a
+ * connection's, and no packet's.
+ */
+type Counted = Exclude<DropReason, 'processor' | 'refused' | 'no-listener'>
 
 it.each(Object.entries(SCENES))('%s is counted where it happens', async (reason, happen) => {
   const { counters } = await happen()

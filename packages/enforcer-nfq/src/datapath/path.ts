@@ -9,6 +9,7 @@ import type { PUTable } from './pu-table.js'
 import type { ReplayFilter } from './replay-filter.js'
 import type { Reporter } from './reporter.js'
 import type { ResetLimits } from './reset-limits.js'
+import type { Sockets } from './sockets.js'
 import type { Sources } from './sources.js'
 import type { ClientHandshakes } from './tables/client-handshakes.js'
 import type { ServerHandshakes } from './tables/server-handshakes.js'
@@ -32,6 +33,7 @@ export interface Path {
   readonly live: LiveFlows
   readonly replays: ReplayFilter
   readonly addresses: LocalAddresses
+  readonly sockets: Sockets
   readonly reporter: Reporter
   readonly resets: ResetLimits
   /** Who connects to the PUs. */

@@ -1,6 +1,7 @@
 import { type AckOverlay, clientMAC, macEquals, parseAck } from '@trireme/core'
 import { stripOverlay } from '../packet/edit.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
+import type { Arrival } from './arrival.js'
 import { decideReceiver, rejected } from './decisions.js'
 import type { Answer, ServerFlow } from './flow.js'
 import { edited, type Path } from './path.js'
@@ -12,7 +13,8 @@ import { deny, plain } from './unidentified.js'
 import { ACCEPT, accept, drop, hold, refuse, setState, type Verdict } from './verdict.js'
 
 /** Step 6: MAC_c is about to enter the server: the connection is authorized, if the rules still say so. */
-export function receiveAck(path: Path, packet: TcpPacket): Verdict {
+export function receiveAck(path: Path, arrival: Arrival): Verdict {
+  const { packet } = arrival
   const authorized = path.servers.authorized(packet.tuple)
   if (!packet.hasOverlayOption) return authorized ? ACCEPT : drop('state')
   if (packet.isRst || !packet.hasAck) return drop('format')
@@ -24,7 +26,7 @@ export function receiveAck(path: Path, packet: TcpPacket): Verdict {
   let isOfFormerSocket = false
   for (let flow = path.servers.find(packet.tuple); flow; flow = flow.older) {
     if (!isSuccessor(packet.sequence, flow.isn)) continue
-    if (proves(flow.answer, packet, ack)) return authorize(path, flow, packet, ack.mac)
+    if (proves(flow.answer, packet, ack)) return authorize(path, flow, arrival, ack.mac)
     isOfFormerSocket ||= proves(flow.formerAnswer, packet, ack)
   }
   // The peer took an answer whose socket is gone at our end: a reset tells it.
@@ -43,7 +45,8 @@ function decideStray({ isStray }: ServerFlow, decision: Decision): Decision {
   return { ...decision, reason: 'misdirected', observed: true }
 }
 
-function authorize(path: Path, flow: ServerFlow, packet: TcpPacket, mac: Uint8Array): Verdict {
+function authorize(path: Path, flow: ServerFlow, arrival: Arrival, mac: Uint8Array): Verdict {
+  const { packet } = arrival
   const pu = path.pus.current(flow.pu)
   if (!pu) return drop('context')
   const { peer, key, id } = flow
@@ -53,9 +56,14 @@ function authorize(path: Path, flow: ServerFlow, packet: TcpPacket, mac: Uint8Ar
     path.reporter.report({ pu, peer, decision: rejected(fault), role: 'server', key, flowID: id })
     return drop(fault)
   }
-  const decision = decideStray(flow, decideReceiver(pu, peer.claims, packet.destinationPort))
+  const listener = path.sockets.listenerOfAck(pu, arrival)
+  if (listener instanceof Promise) return hold(listener)
+  const decision =
+    listener === 'own'
+      ? decideStray(flow, decideReceiver(pu, peer.claims, packet.destinationPort))
+      : rejected(listener)
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
-  // The policy changed since the SYN. The client's kernel will answer the next SYN-ACK with a reset for the half-open socket.
+  // The policy, or who listens, changed since the SYN. The client’s kernel will answer the next SYN-ACK with a reset for the half-open socket.
   if (decision.verdict === 'reject') return deny(path, packet, { pu, decision })
   path.servers.authorize(flow, mac, path.now())
   path.sources.complete(sourceOf(key), peer.claims.issuer, path.now())

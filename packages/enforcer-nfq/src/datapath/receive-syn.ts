@@ -42,6 +42,9 @@ export function receiveSyn(path: Path, pu: PUContext, arrival: Arrival): Verdict
   if (authorized?.isn === packet.sequence && h1.equals(authorized.h1)) return drop('replay')
   const resent = findResent(path, packet, h1)
   if (!resent) return admitSyn(path, { pu, arrival, suite, syn, peer, key, h1, isStray })
+  const listener = path.sockets.listenerOfSyn(pu, arrival)
+  if (listener instanceof Promise) return hold(listener)
+  if (listener !== 'own') return withoutListener(path, { pu, arrival, peer, key, h1 }, listener)
   resent.lastSeenMs = path.now()
   resent.answersLeft = MAX_ANSWERS
   // The kernel's answer to it must be the answer to this overlay, not to another that came meanwhile.
@@ -87,6 +90,9 @@ function admitSyn(path: Path, incoming: IncomingSyn): Verdict {
     path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: id })
     return isDemotion(arrival) ? drop('policy') : deny(path, packet, { pu, decision })
   }
+  const listener = path.sockets.listenerOfSyn(pu, arrival)
+  if (listener instanceof Promise) return hold(listener)
+  if (listener !== 'own') return withoutListener(path, incoming, listener)
   const flow: ServerFlow = {
     pu,
     key,
@@ -113,6 +119,22 @@ function crowdedOut(path: Path, { pu, peer, key, h1 }: IncomingSyn): Verdict {
   const decision = rejected('overload')
   path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: flowID(h1) })
   return drop('overload')
+}
+
+/**
+ * The PU's identity is not for whoever has bound its port. In every mode: the client's rules decide over the PU, and not over a
+ * stranger. Where nobody listens the kernel's own answer says so.
+ */
+function withoutListener(
+  path: Path,
+  { pu, arrival, peer, key, h1 }: Pick<IncomingSyn, 'pu' | 'arrival' | 'peer' | 'key' | 'h1'>,
+  listener: 'foreign-listener' | 'no-listener',
+): Verdict {
+  const decision = rejected(listener)
+  path.reporter.report({ pu, peer, decision, role: 'server', key, flowID: flowID(h1) })
+  if (isDemotion(arrival)) return drop(listener)
+  if (listener === 'no-listener') return edited(stripOverlay(arrival.packet, path.out), accept)
+  return deny(path, arrival.packet, { pu, decision })
 }
 
 /** A SYN with a bad overlay is dropped in every mode and never answered; it is reported, since nobody else would notice. */

@@ -9,7 +9,7 @@ import type { LiveFlow } from './live-flows.js'
 import { edited, type Path } from './path.js'
 import type { PUContext } from './pu-context.js'
 import type { Decision } from './reporter.js'
-import { accept, drop, refuse, reset, setState, type Verdict } from './verdict.js'
+import { accept, drop, hold, refuse, reset, setState, type Verdict } from './verdict.js'
 
 /**
  * A SYN for somebody outside the trireme networks: the PU's application ACLs decide, default deny. The kernel decides it alone
@@ -32,7 +32,10 @@ export function receivePlainSyn(path: Path, pu: PUContext, arrival: Arrival): Ve
   const asked = [packet.source, packet.destinationPort, 'tcp'] as const
   const acl = pu.networkACL
   const [rule, observer] = [acl.match(...asked), acl.matchObserved(...asked)]
-  const decision = decideAddress(rule, pu.policy.mode, 'stripped-or-unenforced', observer)
+  const allowed = decideAddress(rule, pu.policy.mode, 'stripped-or-unenforced', observer)
+  const listener = allowed.verdict === 'accept' ? path.sockets.listenerOfSyn(pu, arrival) : 'own'
+  if (listener instanceof Promise) return hold(listener)
+  const decision = listener === 'foreign-listener' ? rejected(listener) : allowed
   path.reporter.report({ pu, decision, role: 'server', key: packet.flowKey() })
   if (decision.verdict === 'accept')
     return letThrough(path, { pu, packet, role: 'server', key: packet.flowKey() })

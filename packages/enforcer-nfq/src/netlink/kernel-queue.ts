@@ -278,6 +278,7 @@ function blankPacket() {
     hook: 0,
     mark: 0,
     isLoopback: false,
+    interfaceIndex: 0,
     data: new Uint8Array(0) as Uint8Array,
     offset: 0,
     length: 0,

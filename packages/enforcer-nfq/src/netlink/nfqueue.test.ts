@@ -29,6 +29,7 @@ const blank = () => ({
   isChecksumPartial: false,
   isGso: false,
   isLoopback: false,
+  interfaceIndex: 0,
 })
 
 function verdictOf(fields: Partial<VerdictFields>): Uint8Array {
@@ -100,6 +101,7 @@ describe('parsePacket', () => {
       queue: 10,
       id: 1,
       hook: 3,
+      interfaceIndex: 2,
       offset: 68,
       length: 60,
       isChecksumPartial: true,
@@ -127,7 +129,8 @@ describe('parsePacket', () => {
     )
     const fields = blank()
     expect(parsePacket(viewOf(bytes), 0, bytes.length, fields)).toBe(true)
-    expect(fields).toEqual({ ...blank(), queue: 7, id: 9, hook: 1, isLoopback })
+    const interfaceIndex = isLoopback ? 1 : 2
+    expect(fields).toEqual({ ...blank(), queue: 7, id: 9, hook: 1, isLoopback, interfaceIndex })
   })
 
   it('gives what is there of a message that was cut', () => {

@@ -121,6 +121,7 @@ export interface PacketFields {
   hook: number
   mark: number
   isLoopback: boolean
+  interfaceIndex: number
   offset: number
   length: number
   isTruncated: boolean
@@ -156,6 +157,7 @@ function clear(into: PacketFields, queue: number): void {
   into.hook = 0
   into.mark = 0
   into.isLoopback = false
+  into.interfaceIndex = 0
   into.offset = 0
   into.length = 0
   into.isTruncated = false
@@ -178,9 +180,10 @@ function takePayload(into: PacketFields, value: number, length: number, end: num
 
 function takeNumber(view: DataView, value: number, type: number, into: PacketFields): void {
   if (type === NFQA_MARK) into.mark = view.getUint32(value, false)
-  else if (type === NFQA_IFINDEX_INDEV || type === NFQA_IFINDEX_OUTDEV)
-    into.isLoopback = view.getUint32(value, false) === LOOPBACK_IFINDEX
-  else if (type === NFQA_CAP_LEN) into.isTruncated = true
+  else if (type === NFQA_IFINDEX_INDEV || type === NFQA_IFINDEX_OUTDEV) {
+    into.interfaceIndex = view.getUint32(value, false)
+    into.isLoopback = into.interfaceIndex === LOOPBACK_IFINDEX
+  } else if (type === NFQA_CAP_LEN) into.isTruncated = true
   else if (type === NFQA_SKB_INFO) {
     const bits = view.getUint32(value, false)
     into.isChecksumPartial = (bits & NFQA_SKB_CSUMNOTREADY) !== 0

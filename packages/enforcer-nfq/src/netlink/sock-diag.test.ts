@@ -1,7 +1,8 @@
 import { formatAddress } from '@trireme/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { dumpMessage, parseSockets } from './sock-diag.js'
+import { dumpMessage } from './sock-diag.js'
+import { parseSocketDetails } from './socket-details.js'
 
 /** An answer of the kernel: 10.0.0.1:40000 to 10.0.0.2:80 with class 1:1 and cgroup 0x1234, then the same over IPv6. */
 function answer(seq: number): Uint8Array {
@@ -13,7 +14,10 @@ function answer(seq: number): Uint8Array {
     body.writeUInt16BE(80, 6)
     body.set(Buffer.from(local, 'hex'), 8)
     body.set(Buffer.from(peer, 'hex'), 24)
+    body.writeUInt32LE(3, 40)
+    body.writeBigUInt64LE(0x99n, 44)
     body.writeUInt32LE(1000, 64)
+    body.writeUInt32LE(4711, 68)
     const attributes = Buffer.alloc(20)
     attributes.writeUInt16LE(8, 0)
     attributes.writeUInt16LE(17, 2)
@@ -40,30 +44,31 @@ describe('the socket monitor', () => {
     )
   })
 
-  it('answers with both ends, class and cgroup', () => {
-    const sockets = parseSockets(answer(7), 7).map(({ localAddress, peerAddress, ...rest }) => ({
+  it('answers with both ends, class, cgroup and cookie', () => {
+    const sockets = parseSocketDetails(answer(7), 7).map(({ localAddress, peerAddress, ...rest }) => ({
       ends: [formatAddress(localAddress), formatAddress(peerAddress)],
       ...rest,
     }))
-    const rest = { localPort: 40_000, peerPort: 80, cgroupID: 0x1234n, classID: 0x10001, uid: 1000 }
+    const whose = { cgroupID: 0x1234n, classID: 0x10001, uid: 1000, inode: 4711, cookie: 0x99n }
+    const rest = { state: 1, localPort: 40_000, peerPort: 80, interfaceIndex: 3, ...whose }
     expect(sockets).toEqual([
-      { ends: ['10.0.0.1', '10.0.0.2'], ...rest },
-      { ends: ['fd00::1', 'fd00::2'], ...rest },
+      { family: 2, ends: ['10.0.0.1', '10.0.0.2'], ...rest },
+      { family: 10, ends: ['fd00::1', 'fd00::2'], ...rest },
     ])
   })
 
   it('is believed only where it answers', () => {
-    expect(parseSockets(answer(7), 8)).toEqual([])
+    expect(parseSocketDetails(answer(7), 8)).toEqual([])
   })
 
   it('never makes the reader throw', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat({ max: 212 }), (noise, cut) => {
-        parseSockets(noise, 0)
-        parseSockets(answer(7).subarray(0, cut), 7)
+        parseSocketDetails(noise, 0)
+        parseSocketDetails(answer(7).subarray(0, cut), 7)
         const flipped = answer(7)
         flipped.set(noise.subarray(0, 4), cut)
-        parseSockets(flipped, 7)
+        parseSocketDetails(flipped, 7)
       }),
     )
   })

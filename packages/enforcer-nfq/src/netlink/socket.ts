@@ -84,6 +84,20 @@ export class NetlinkSocket {
     if (errno !== 0) throw new KernelError({ op, errno: getSystemErrorName(-errno) })
   }
 
+  /**
+   * Sends a message that asks for one thing and blocks until the answer came: a datagram, or undefined where there is no such thing
+   * (ENOENT). Throws any other errno as `op`'s.
+   */
+  ask(op: string, message: Uint8Array, seq: number): Uint8Array | undefined {
+    const datagrams = asKernelError(() => this.#native.request(message, requestTimeoutMs), op)
+    const answer = datagrams[datagrams.length - 1]
+    const errno = answer ? errorOf(answer, seq) : undefined
+    if (errno === undefined) return answer
+    const name = getSystemErrorName(-errno)
+    if (name === 'ENOENT') return undefined
+    throw new KernelError({ op, errno: name })
+  }
+
   /** Sends a message that asks for a dump and blocks until the end of it; throws the errno with which it was refused as `op`'s. */
   dump(op: string, message: Uint8Array, seq: number): readonly Uint8Array[] {
     const datagrams = asKernelError(() => this.#native.request(message, requestTimeoutMs), op)

@@ -5,6 +5,7 @@ import { nfqEnforcer } from '../nfq-enforcer.js'
 import type { NfqEnforcer, NfqEnforcerOptions } from '../nfq-enforcer-options.js'
 import { type InMemoryPacketQueue, openInMemoryPacketQueue } from '../queue-in-memory.js'
 import { NO_CONNECTIONS } from './no-connections.js'
+import { OWN_SOCKETS } from './own-sockets.js'
 
 export interface TestEnforcerOptions extends NfqEnforcerOptions {
   /** Where the queues that it opens are gathered, the latest last. */
@@ -29,6 +30,7 @@ export function newTestEnforcer({
       return queue
     },
     openConnections: () => NO_CONNECTIONS,
+    openSockets: () => OWN_SOCKETS,
     ...options,
   })({
     serverID: 'host-a',

@@ -26,9 +26,11 @@ import {
   openInMemoryPacketQueue,
 } from '../../queue-in-memory.js'
 import type { TcpOption } from '../../testing/index.js'
+import { OWN_SOCKETS } from '../../testing/own-sockets.js'
 import type { BindMode } from '../path.js'
 import { PUContext } from '../pu-context.js'
 import { Reporter } from '../reporter.js'
+import type { Sockets } from '../sockets.js'
 import { hmacTokenEngine } from './hmac-token-engine.js'
 import { simulatedConnections } from './simulated-connections.js'
 import { applyRules, type ConntrackEntry } from './simulated-rules.js'
@@ -54,6 +56,8 @@ export interface SimulatedHostOptions {
   readonly showsStateBefore?: boolean
   /** What SYNs and SYN-ACKs of its kernel carry. Default: Linux's. */
   readonly synOptions?: readonly TcpOption[]
+  /** What the kernel says of single sockets. Default: every listener is the PU's, and there is no connection. */
+  readonly sockets?: Partial<Sockets>
   /** Whether the kernel can end sockets. Default true. */
   readonly canEndSockets?: boolean
   /** Sees each packet while it waits for its verdict. */
@@ -141,6 +145,7 @@ export class SimulatedHost {
       now: clock.now,
       onError,
       openConnections: () => simulatedConnections(this, options.canEndSockets),
+      openSockets: () => ({ ...OWN_SOCKETS, ...options.sockets }),
       openQueue: queueOptions => (this.#queue = openInMemoryPacketQueue(queueOptions)),
     })
   }
