@@ -13,6 +13,7 @@ export const TRIREME = join(CHECKOUT, 'trireme')
 /** The command line of one of the harness's programs. */
 export function program(
   name:
+    | 'attempts'
     | 'caller'
     | 'echo-server'
     | 'live-streams'

@@ -144,7 +144,10 @@ export class Daemon {
   }
 
   /** `trireme SUBCOMMAND --socket …` on the daemon's host. */
-  command(subcommand: 'status' | 'flows' | 'uninstall', ...args: readonly string[]): Promise<CommandOutcome> {
+  command(
+    subcommand: 'status' | 'flows' | 'reload' | 'uninstall',
+    ...args: readonly string[]
+  ): Promise<CommandOutcome> {
     return this.host.namespace.run([TRIREME, subcommand, '--socket', this.socket, ...args], { env: this.env })
   }
 

@@ -50,6 +50,7 @@ describe('loadConfig', () => {
       failsafePorts: [],
       monitors: { linux: {} },
       policy: join(folder, 'policy.yaml'),
+      watch: false,
     })
   })
 
@@ -70,6 +71,7 @@ failsafePorts: [{ direction: in, port: 22, peers: [192.0.2.0/24] }]
 adopt: reset
 monitors: { linux: { maxPUsPerUser: 20 } }
 policy: /etc/policy.yaml
+watch: true
 users: [alice, 1001]
 `
     expect(await configOf(text)).toEqual({
@@ -89,6 +91,7 @@ users: [alice, 1001]
       failsafePorts: [{ direction: 'in', protocol: 'tcp', port: 22, peers: ['192.0.2.0/24'] }],
       monitors: { linux: { maxPUsPerUser: 20 } },
       policy: '/etc/policy.yaml',
+      watch: true,
     })
   })
 

@@ -44,6 +44,8 @@ export interface Config {
   readonly monitors: MonitorsConfig
   /** The policy file. */
   readonly policy: string
+  /** Whether the policy is read again when its file changes. */
+  readonly watch: boolean
 }
 
 /** Which PUs there are: at least one kind. */
@@ -122,6 +124,10 @@ function configSchema(folder: string): z.ZodType<Config> {
     failsafePorts: listOf(failsafePort, 'a list of ports with direction and peers', 0).default([]),
     monitors: monitorsSchema(path).default({ linux: {} }),
     policy: path,
+    watch: z
+      .enum(['true', 'false'], { error: 'true or false' })
+      .default('false')
+      .transform(text => text === 'true'),
   }).transform(config => ({
     ...config,
     networks: config.networks ?? usualNetworks(config.monitors),

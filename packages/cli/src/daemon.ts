@@ -14,7 +14,6 @@ import {
 } from '@trireme/core'
 import { RequestProcessors } from '@trireme/monitor-rpc'
 import { type UserSessionMonitor, userSessionMonitor } from '@trireme/monitor-user-session'
-import { loadPolicyFile, policyFileResolver } from '@trireme/policy-file'
 import { describeAuth } from './auth/describe-auth.js'
 import { type LoadedAuth, loadSecrets } from './auth/load-secrets.js'
 import { SecretsInUse } from './auth/secrets-in-use.js'
@@ -26,7 +25,10 @@ import { flowJournalFile } from './flow-journal-file.js'
 import { FlowLog } from './flow-log.js'
 import { type Log, limited } from './log.js'
 import { logPUEvent } from './log-pu-event.js'
+import { FileWatch } from './policy/file-watch.js'
+import { loadPolicy, PolicyInForce } from './policy/policy-in-force.js'
 import { Problems } from './problems.js'
+import { Reloader, type ReloadReport } from './reload.js'
 import { statusReport } from './status-report.js'
 import { userAccount } from './user-account.js'
 
@@ -34,8 +36,8 @@ import { userAccount } from './user-account.js'
 export interface Daemon {
   /** Settles when the daemon was asked over its socket to uninstall itself and has done so, or could not. */
   readonly uninstalled: Promise<void>
-  /** Reads the configured secrets again and puts them in force, as `trireme keys rotate` does. */
-  rotate(): Promise<LoadedAuth>
+  /** Reads the configured secrets and the policy again and puts them in force, as `trireme reload` does. Logs what came of it. */
+  reload(): Promise<ReloadReport>
   /** Stops; PUs stay enforced, and their new connections wait for the next daemon. */
   stop(): Promise<void>
 }
@@ -47,6 +49,8 @@ interface Parts extends WiredTrireme, WiredMonitors<MonitorsOptions> {
   readonly collector: AggregatingCollector
   readonly problems: Problems
   readonly auth: SecretsInUse
+  readonly policy: PolicyInForce
+  readonly reloader: Reloader
   readonly sessionMonitor: UserSessionMonitor | undefined
 }
 
@@ -57,16 +61,15 @@ interface Parts extends WiredTrireme, WiredMonitors<MonitorsOptions> {
  */
 export async function startDaemon(configFile: string, log: Log): Promise<Daemon> {
   const config = await loadConfig(configFile)
-  const document = await loadPolicyFile(config.policy)
+  const policy = new PolicyInForce(await loadPolicy(config))
   const auth = await loadSecrets(config.auth, config.serverID)
   const users = await Promise.all(config.users.map(async user => (await userAccount(user)).uid))
   const socket = await openControlSocket({ path: config.socket, users })
   try {
     const { state, isFirst, refusedByDisk } = await claimState(config)
-    const { serverID, authorization } = config
-    const resolver = policyFileResolver({ document, authorization, serverID })
+    const { serverID } = config
     const { generation } = state
-    const parts = await compose({ config, configFile, auth, resolver, generation }, log)
+    const parts = await compose({ config, configFile, auth, policy, generation }, log)
     if (refusedByDisk !== undefined) parts.problems.addOfDisk(config.stateDir, refusedByDisk)
     await startParts(parts, isFirst)
     const daemon = serve(parts, socket)
@@ -82,11 +85,14 @@ interface Ingredients {
   readonly config: Config
   readonly configFile: string
   readonly auth: LoadedAuth
-  readonly resolver: ReturnType<typeof policyFileResolver>
+  readonly policy: PolicyInForce
   readonly generation: number
 }
 
-async function compose({ config, configFile, auth, ...ingredients }: Ingredients, log: Log): Promise<Parts> {
+async function compose(
+  { config, configFile, auth, policy, generation }: Ingredients,
+  log: Log,
+): Promise<Parts> {
   const problems = new Problems(log)
   const flows = new FlowLog({ onPUEvent: record => logPUEvent(log, record) })
   const collector = aggregatingCollector(flows)
@@ -97,15 +103,18 @@ async function compose({ config, configFile, auth, ...ingredients }: Ingredients
     ...{ bind, aliases },
     collector,
     journal: place => flowJournalFile(config.stateDir, place),
-    ...ingredients,
+    resolver: policy,
+    generation,
     auth: { secrets: auth.secrets },
     monitors: await monitorsOf(config, problems),
     onDisturbance: disturbance => problems.addOfRules(disturbance),
     onError: limited(error => log.error(`enforcer: ${String(error)}`)),
   })
   const inUse = new SecretsInUse(auth, { config, configFile, log, update: wired.updateSecrets })
+  const { trireme } = wired
+  const reloader = new Reloader({ config, configFile, log, problems, auth: inUse, policy, trireme })
   const sessionMonitor = sessionMonitorOf(config, wired, problems)
-  return { ...wired, config, flows, collector, problems, auth: inUse, sessionMonitor }
+  return { ...wired, config, flows, collector, problems, auth: inUse, policy, reloader, sessionMonitor }
 }
 
 function sessionMonitorOf(
@@ -160,7 +169,7 @@ async function startParts(parts: Parts, isFirst: boolean): Promise<void> {
 }
 
 function serve(parts: Parts, socket: ControlSocket): Daemon {
-  const { flows, collector, trireme, auth } = parts
+  const { flows, collector, trireme, auth, reloader } = parts
   let settle: (outcome: Promise<void>) => void
   const uninstalled = new Promise<void>(resolve => {
     settle = resolve
@@ -172,21 +181,29 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
     status: () => statusReport(parts),
     flows: reading => flows.read(reading),
     rotate: () => auth.rotate(),
+    reload: check => (check ? reloader.check() : reloader.reload()),
     uninstall: () => {
       const outcome = uninstall(parts)
       settle(outcome)
       return outcome
     },
   })
+  const watch = watchOf(parts)
   const stop = () =>
     runAll([
+      () => watch?.close(),
       () => collector.stop(),
       () => flows.close(),
       () => socket.close(),
       ...monitorsIn(parts).map(monitor => () => monitor.stop()),
       () => trireme.stop(),
     ])
-  return { uninstalled, rotate: () => auth.rotate(), stop }
+  return { uninstalled, reload: () => reloader.reload(), stop }
+}
+
+function watchOf({ config, policy, reloader }: Parts): FileWatch | undefined {
+  if (!config.watch) return undefined
+  return new FileWatch({ path: () => policy.current.file, onChange: () => reloader.reloadPolicy() })
 }
 
 /** Rules go before the queues that they feed. */

@@ -76,6 +76,18 @@ export class Problems {
     this.#note(`disk ${folder}`, { kind: undefined, sentence })
   }
 
+  /** Files that were read again and will not do, until they do. */
+  addOfReload(part: string, error: string): void {
+    this.#found.set(`reload ${part}`, {
+      kind: undefined,
+      sentence: `the ${part} in force stay as they were: ${error}: mend the files, then \`trireme reload\``,
+    })
+  }
+
+  resolveReload(part: string): void {
+    this.#found.delete(`reload ${part}`)
+  }
+
   /** Of Linux processes. */
   has(kind: MonitorProblem['kind']): boolean {
     return [...this.#found.values()].some(problem => problem.kind === kind)

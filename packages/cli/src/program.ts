@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { AdoptOptions } from './commands/adopt.js'
 import type { FlowsOptions } from './commands/flows.js'
 import type { ProtectOptions } from './commands/protect.js'
+import type { ReloadOptions } from './commands/reload.js'
 import type { SessionOptions } from './commands/session.js'
 import type { SessionHookOptions } from './commands/session-install.js'
 import type { StatusOptions } from './commands/status.js'
@@ -51,6 +52,7 @@ export function buildProgram(finish: (exitStatus: number) => void): Command {
   addUnits(program, finish)
   addSession(program, finish)
   addViews(program, finish)
+  addReload(program, finish)
   addUninstall(program, finish)
   program.addCommand(keysCommand())
   return program
@@ -200,6 +202,20 @@ function addViews(program: Command, finish: Finish): void {
     .action(async (options: FlowsOptions) => {
       const { flowsCommand } = await import('./commands/flows.js')
       finish(await flowsCommand(options))
+    })
+}
+
+function addReload(program: Command, finish: Finish): void {
+  program
+    .command('reload')
+    .description(
+      "read the daemon's secrets and policy again, as SIGHUP does; what will not do changes nothing and ends with 2",
+    )
+    .option(...SOCKET)
+    .option('--check', 'say what would change, and change nothing')
+    .action(async (options: ReloadOptions) => {
+      const { reloadCommand } = await import('./commands/reload.js')
+      finish(await reloadCommand(options))
     })
 }
 

@@ -10,6 +10,7 @@ import type { KernelQueue, NfqEnforcer } from '@trireme/enforcer-nfq'
 import type { SecretsInUse } from './auth/secrets-in-use.js'
 import type { Config } from './config.js'
 import type { FlowLog } from './flow-log.js'
+import type { PolicyInForce } from './policy/policy-in-force.js'
 import { formatPortRange } from './port-range.js'
 import type { Problems } from './problems.js'
 import { VERSION } from './version.js'
@@ -45,6 +46,14 @@ export interface StatusReport {
   /** How identities are encoded: `binary` or `jwt`. */
   readonly tokens: string
   readonly authorization: 'mutual' | 'receiver'
+  readonly policy: {
+    readonly file: string
+    /** Of its content: the first 16 hex digits of SHA-256. */
+    readonly digest: string
+    readonly rules: number
+    /** ISO 8601, UTC: since when this content is in force. */
+    readonly since: string
+  }
   /** What becomes of connections that were dialled to somebody else. */
   readonly bind: 'strict' | 'observe' | 'off'
   readonly pus: readonly PUStatus[]
@@ -67,6 +76,7 @@ export interface StatusReport {
 export interface StatusSources {
   readonly config: Config
   readonly auth: SecretsInUse
+  readonly policy: PolicyInForce
   readonly trireme: Trireme
   readonly enforcers: readonly NfqEnforcer[]
   readonly flows: FlowLog
@@ -75,7 +85,8 @@ export interface StatusSources {
 
 /** The daemon's state as it is now. */
 export function statusReport(sources: StatusSources): StatusReport {
-  const { config, auth, trireme, enforcers, flows, problems } = sources
+  const { config, auth, policy, trireme, enforcers, flows, problems } = sources
+  const { file, digest, rules } = policy.current
   const { serverID, tokens, authorization, bind } = config
   const queues = enforcers.map(enforcer => enforcer.kernelQueues())
   return {
@@ -86,6 +97,7 @@ export function statusReport(sources: StatusSources): StatusReport {
     accepts: auth.current.accepts,
     tokens,
     authorization,
+    policy: { file, digest, rules, since: policy.since.toISOString() },
     bind,
     pus: trireme
       .puInfos()

@@ -10,6 +10,12 @@ const REPORT: StatusReport = {
   accepts: [],
   tokens: 'binary',
   authorization: 'mutual',
+  policy: {
+    file: '/etc/trireme/policy.yaml',
+    digest: 'fedcba9876543210',
+    rules: 3,
+    since: '2026-01-01T00:00:00.000Z',
+  },
   bind: 'strict',
   pus: [],
   counters: {},

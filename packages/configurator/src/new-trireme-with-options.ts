@@ -1,4 +1,7 @@
 import {
+  assertObject,
+  assertText,
+  checkNodeOptions,
   type Isolators,
   newTrireme,
   type ProcessingUnitsHandler,
@@ -53,11 +56,12 @@ export interface WiredMonitors<Monitors extends MonitorsOptions> {
 
 /**
  * A Trireme of any of the parts that presets know. Loads the plugins which these need and no other.
- * @throws TriremeError `ERR_PEER_DEPENDENCY` for a plugin that is not installed; what core and the plugins say of the options.
+ * @throws TypeError for an option that is missing or is not what its type says; TriremeError `ERR_PEER_DEPENDENCY` for a plugin that is not installed; what core and the plugins say of the options.
  */
 export async function newTriremeWithOptions<Monitors extends MonitorsOptions>(
   options: NewTriremeOptions<Monitors>,
 ): Promise<WiredTrireme & WiredMonitors<Monitors>> {
+  checkOptions(options)
   const { serverID, resolver, collector, monitors } = options
   const makers = await monitorMakers(monitors, options)
   const { secrets, publicKeyAdder } = secretsOf(options.auth)
@@ -79,6 +83,26 @@ export async function newTriremeWithOptions<Monitors extends MonitorsOptions>(
   }
   // A monitor is there exactly where its options are.
   return wired as WiredTrireme & WiredMonitors<Monitors>
+}
+
+/** Before anything is loaded or made. */
+function checkOptions(options: NewTriremeOptions): void {
+  checkNodeOptions(options)
+  const { auth, monitors, journal, onError, onDisturbance } = options
+  assertObject('auth', auth)
+  assertObject('monitors', monitors)
+  const { docker, linux } = monitors
+  if (docker === undefined && linux === undefined)
+    throw new TypeError('monitors: expected docker, linux or both')
+  if (docker !== undefined) assertObject('monitors.docker', docker)
+  if (linux !== undefined) {
+    assertObject('monitors.linux', linux)
+    assertText('monitors.linux.stateDir', linux.stateDir)
+  }
+  for (const [name, value] of Object.entries({ journal, onError, onDisturbance })) {
+    if (value !== undefined && typeof value !== 'function')
+      throw new TypeError(`${name}: expected a function`)
+  }
 }
 
 function isolatorsFor({ docker, linux }: MonitorsOptions, newIsolator: NewIsolator) {

@@ -25,7 +25,8 @@ export function secretsOf(auth: AuthOptions): ChosenSecrets {
   if ('statementPEM' in auth) {
     return { secrets: [compactPKISecrets(compactPKIAuth(auth))] }
   }
-  return pkiSecretsOf(auth)
+  if ('certPEM' in auth) return pkiSecretsOf(auth)
+  throw new TypeError('auth: expected secrets, key, statementPEM or certPEM')
 }
 
 function pkiSecretsOf({

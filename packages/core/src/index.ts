@@ -35,7 +35,9 @@
 export { type ACL, ACL_TIERS, type ACLTier, compileACL, type PacketProtocol, tierOf } from './acl.js'
 export { formatAddress, isMappedAddress, parseAddress } from './address.js'
 export { parseAlias } from './alias.js'
+export { assertMethods, assertObject, assertText, assertWord } from './check-arguments.js'
 export { checkPolicy } from './check-policy.js'
+export { checkNodeOptions } from './check-trireme-options.js'
 export { type CIDR, formatCIDR, parseCIDR } from './cidr.js'
 export { type Clock, systemClock } from './clock.js'
 export { collectors, noCollector } from './collector.js'
@@ -208,4 +210,5 @@ export {
   type Tag,
   type Tags,
 } from './tags.js'
-export { newTrireme, type Trireme, type TriremeOptions } from './trireme.js'
+export { newTrireme } from './trireme.js'
+export type { Trireme, TriremeOptions } from './trireme-contract.js'

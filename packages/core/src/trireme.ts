@@ -1,4 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
+import { assertText, assertWord } from './check-arguments.js'
 import { checkPolicy } from './check-policy.js'
+import { checkRuntime, checkTriremeOptions, PU_EVENTS } from './check-trireme-options.js'
 import { type Clock, systemClock } from './clock.js'
 import { withClosedPorts } from './closed-ports.js'
 import { collectors, noCollector } from './collector.js'
@@ -10,10 +13,7 @@ import type {
   EventCollector,
   Isolator,
   Isolators,
-  Lifecycle,
   PolicyResolver,
-  PolicyUpdater,
-  ProcessingUnitsHandler,
   PUInfo,
   SecretSuite,
   Supervisor,
@@ -22,73 +22,15 @@ import type { PUPolicy } from './policy.js'
 import type { PUEvent, PUKind, PURuntime } from './pu.js'
 import type { Tags } from './tags.js'
 import { type ActivePU, activate, deactivate } from './trireme-active-pu.js'
+import type { Trireme, TriremeOptions } from './trireme-contract.js'
 import { distinctParts, startInOrder } from './trireme-parts.js'
-
-export interface TriremeOptions {
-  /** The node's name: the issuer of its PUs' identities. Not empty. */
-  readonly serverID: string
-  readonly resolver: PolicyResolver
-  /** One pair per PU kind; kinds may share enforcers and supervisors. */
-  readonly isolators: Isolators
-  /** Default: nobody listens. */
-  readonly collector?: EventCollector
-  readonly clock?: Clock
-}
-
-/**
- * Turns the events of PUs into enforcement. Everything that concerns one PU happens one after another, in the order of the
- * calls; PUs do not wait for each other. Nothing is retried.
- *
- * - `start`: resolve, enforce, supervise. Rejects with the first error (`AggregateError` where cleaning up failed too) after a
- *   `forcestop` record. Nothing is left behind, or, where the PU ran already, what was in force still is.
- * - `stop`: takes enforcement down. Where that fails it rejects, and another `stop` tries again.
- * - `destroy`: forgets the PU; one that was never stopped is taken down first.
- * - `create`, `pause`, `unpause`: change nothing.
- *
- * The resolver hears of each event before it takes effect. It may call `updatePolicy` from there, but must not wait for it: the
- * update waits for the event.
- */
-export interface Trireme extends Lifecycle, ProcessingUnitsHandler, PolicyUpdater, AsyncDisposable {
-  readonly serverID: string
-  /**
-   * Starts enforcers, then supervisors. One that fails stops what it began.
-   * @throws TriremeError `ERR_ALREADY_STARTED`.
-   */
-  start(): Promise<void>
-  /**
-   * Waits for events under way, then stops supervisors, then enforcers. Afterwards no PU counts as running: after another
-   * `start` the monitors report them again.
-   */
-  stop(): Promise<void>
-  /** @throws TriremeError `ERR_PU_UNKNOWN`, `ERR_NOT_STARTED`, `ERR_POLICY`; the old policy stays in force. */
-  updatePolicy(contextID: string, policy: PUPolicy): Promise<void>
-  /**
-   * Has every enforcer replace what identities are proved with, as `Enforcer.updateSecrets` says: each as a whole or not at all.
-   * Where one rejects, the others have changed, and another call mends it.
-   * @throws TriremeError `ERR_UNSUPPORTED_KIND` and changes nothing where an enforcer cannot.
-   */
-  updateSecrets(suites: readonly SecretSuite[]): Promise<void>
-  /**
-   * Sets for all PUs in which networks peers are expected to carry an identity. Where a part rejects, the others have changed, and
-   * another call mends it.
-   * @throws TriremeError `ERR_CONFIG` for a text that is no CIDR, and changes nothing.
-   */
-  setTargetNetworks(networks: readonly string[]): Promise<void>
-  /** What a monitor last said of the PU. @throws TriremeError `ERR_PU_UNKNOWN`. */
-  puRuntime(contextID: string): PURuntime
-  /** Undefined for a kind that is not isolated here. */
-  supervisor(kind: PUKind): Supervisor | undefined
-  /** The running PUs with the policies in force, those that allow all among them. */
-  puInfos(): readonly PUInfo[]
-  /** Has every supervisor drop what no reported PU needs: once all monitors have reported, after the events they sent. */
-  reconcile(): Promise<void>
-}
 
 /**
  * Makes, does not start.
- * @throws TriremeError `ERR_CONFIG` for an empty `serverID`.
+ * @throws TypeError for an option that is missing or is not what its type says, TriremeError `ERR_CONFIG` for an empty `serverID`.
  */
 export function newTrireme(options: TriremeOptions): Trireme {
+  checkTriremeOptions(options)
   return new Orchestrator(options)
 }
 
@@ -111,9 +53,6 @@ class Orchestrator implements Trireme {
   #phase: 'stopped' | 'started' | 'stopping' = 'stopped'
 
   constructor(options: TriremeOptions) {
-    if (options.serverID === '') {
-      throw new TriremeError('ERR_CONFIG', 'serverID "": expected a name that is not empty')
-    }
     this.serverID = options.serverID
     this.#resolver = options.resolver
     this.#isolators = options.isolators
@@ -149,10 +88,14 @@ class Orchestrator implements Trireme {
   }
 
   setPURuntime(contextID: string, runtime: PURuntime): void {
+    assertText('contextID', contextID)
+    checkRuntime(runtime)
     this.#known.set(contextID, { runtime })
   }
 
-  handlePUEvent(contextID: string, event: PUEvent): Promise<void> {
+  async handlePUEvent(contextID: string, event: PUEvent): Promise<void> {
+    assertText('contextID', contextID)
+    assertWord('event', event, PU_EVENTS)
     const known = this.#known.get(contextID)
     return this.#queue.run(contextID, () => {
       if (event === 'start') return this.#startPU(contextID, known)
@@ -178,6 +121,23 @@ class Orchestrator implements Trireme {
         throw error
       }
       this.#recordPolicy('update', pu)
+    })
+  }
+
+  async refreshPolicies(): Promise<readonly string[]> {
+    this.#requireStarted()
+    const contextIDs = [...this.#known.keys()]
+    const refreshed = await Promise.allSettled(
+      contextIDs.map(contextID => this.#queue.run(contextID, () => this.#refresh(contextID))),
+    )
+    await runAll(
+      refreshed.map(
+        outcome => () => (outcome.status === 'rejected' ? Promise.reject(outcome.reason) : undefined),
+      ),
+    )
+    return contextIDs.filter((_, index) => {
+      const outcome = refreshed[index]
+      return outcome?.status === 'fulfilled' && outcome.value
     })
   }
 
@@ -235,6 +195,23 @@ class Orchestrator implements Trireme {
       throw error
     }
     this.#recordPolicy('start', pu)
+  }
+
+  /** Whether the PU runs, and its policy is another now. */
+  async #refresh(contextID: string): Promise<boolean> {
+    const active = this.#running.get(contextID)
+    if (active === undefined) return false
+    const { isolator, pu } = active
+    try {
+      const policy = await this.#resolve(contextID, pu.runtime)
+      if (isDeepStrictEqual(withClosedPorts(policy, pu.runtime.closedPorts), pu.policy)) return false
+      await this.#activate(isolator, { ...pu, policy })
+    } catch (error) {
+      this.#record({ contextID, event: 'update', tags: this.#tags(contextID) }, error)
+      throw error
+    }
+    this.#recordPolicy('update', this.#running.get(contextID)?.pu ?? pu)
+    return true
   }
 
   /** Whatever fails on the way, the rest is attempted. */

@@ -1,5 +1,7 @@
 import { randomInt } from 'node:crypto'
 import {
+  assertMethods,
+  assertText,
   type Enforcement,
   type Factory,
   type FilterQueue,
@@ -44,7 +46,13 @@ const ADOPT_BEHIND_MS = 60_000
 
 /** Decides on packets from NFQUEUE. */
 export function nfqEnforcer(options: NfqEnforcerOptions = {}): Factory<NfqEnforcerComponents, NfqEnforcer> {
-  return components => new Enforcing(options, components)
+  return components => {
+    assertText('serverID', components?.serverID)
+    assertMethods('tokenEngine', components.tokenEngine, ['issue', 'verify'])
+    assertMethods('secrets', components.secrets, ['signer', 'verifier'])
+    assertMethods('collector', components.collector, ['collectFlowEvent', 'collectPUEvent'])
+    return new Enforcing(options, components)
+  }
 }
 
 interface Enforced {

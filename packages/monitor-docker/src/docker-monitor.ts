@@ -1,4 +1,5 @@
 import {
+  assertMethods,
   type Clock,
   type EventCollector,
   type Factory,
@@ -94,7 +95,10 @@ export function dockerMonitor(
       `enforcement ${JSON.stringify(enforcement)}: expected local or remote`,
     )
   }
-  return components => new StartableMonitor(options, components)
+  return components => {
+    assertMethods('handler', components?.handler, ['setPURuntime', 'handlePUEvent'])
+    return new StartableMonitor(options, components)
+  }
 }
 
 class StartableMonitor implements DockerMonitor {

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import {
+  assertMethods,
+  assertText,
   type Factory,
   KeyedQueue,
   type ProcessingUnitsHandler,
@@ -38,7 +40,11 @@ const MAX_PUS_PER_USER = 256
 export function linuxCgroupMonitor(
   options: LinuxCgroupMonitorOptions,
 ): Factory<LinuxCgroupMonitorComponents, LinuxCgroupMonitor> {
-  return components => new CgroupMonitor(options, components)
+  assertText('stateDir', options?.stateDir)
+  return components => {
+    assertMethods('handler', components?.handler, ['setPURuntime', 'handlePUEvent'])
+    return new CgroupMonitor(options, components)
+  }
 }
 
 class CgroupMonitor implements LinuxCgroupMonitor {

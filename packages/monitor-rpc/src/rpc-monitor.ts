@@ -1,4 +1,12 @@
-import { type Factory, type Monitor, type PURequestProcessor, runAll, TriremeError } from '@trireme/core'
+import {
+  assertMethods,
+  assertObject,
+  type Factory,
+  type Monitor,
+  type PURequestProcessor,
+  runAll,
+  TriremeError,
+} from '@trireme/core'
 import { eventRoutes } from './event-routes.js'
 import { jsonServer, type ServerLimits } from './json-server.js'
 import { RequestProcessors } from './request-processors.js'
@@ -27,7 +35,14 @@ export interface RPCMonitorComponents {
 
 /** Hears of PUs from other programs, of any language: JSON over unix sockets, one socket for each user who may. */
 export function rpcMonitor(options: RPCMonitorOptions): Factory<RPCMonitorComponents, Monitor> {
-  return ({ processors }) => new RPCMonitor(options, new RequestProcessors(processors))
+  assertObject('options', options)
+  return components => {
+    assertObject('processors', components?.processors)
+    const { processors } = components
+    for (const [type, each] of Object.entries(processors))
+      assertMethods(`processors.${type}`, each, ['handleRequest'])
+    return new RPCMonitor(options, new RequestProcessors(processors))
+  }
 }
 
 class RPCMonitor implements Monitor {

@@ -1,4 +1,6 @@
 import {
+  assertMethods,
+  assertText,
   type Factory,
   isReservedTagKey,
   type Monitor,
@@ -71,7 +73,11 @@ export interface UserSessionMonitor extends Monitor, PURequestProcessor {
 export function userSessionMonitor(
   options: UserSessionMonitorOptions,
 ): Factory<UserSessionMonitorComponents, UserSessionMonitor> {
-  return components => new SessionMonitor(options, components)
+  assertText('stateDir', options?.stateDir)
+  return components => {
+    assertMethods('handler', components?.handler, ['setPURuntime', 'handlePUEvent'])
+    return new SessionMonitor(options, components)
+  }
 }
 
 class SessionMonitor implements UserSessionMonitor {

@@ -1,4 +1,4 @@
-import type { PolicyResolver } from '@trireme/core'
+import { assertObject, assertText, assertWord, type PolicyResolver } from '@trireme/core'
 import type { PolicyDocument } from './policy-document.js'
 import { type PolicyContext, policyFor } from './policy-for.js'
 
@@ -9,6 +9,9 @@ export interface PolicyFileOptions extends PolicyContext {
 
 /** Answers for every PU by one policy document; a PU that no rule names is denied everything. */
 export function policyFileResolver({ document, ...context }: PolicyFileOptions): PolicyResolver {
+  assertObject('document', document)
+  assertWord('authorization', context.authorization, ['mutual', 'receiver'])
+  assertText('serverID', context.serverID)
   return {
     resolvePolicy: (_contextID, runtime) => policyFor(document, runtime, context),
     handlePUEvent: () => {},

@@ -1,4 +1,6 @@
 import {
+  assertMethods,
+  assertText,
   type Enforcement,
   type Factory,
   type FilterQueue,
@@ -98,6 +100,8 @@ export function iptablesSupervisor(
 ): Factory<IptablesSupervisorComponents, Supervisor> {
   const { backend = 'auto', netns, namespaces = 'own' } = options
   return components => {
+    assertText('serverID', components?.serverID)
+    assertMethods('components', components, ['filterQueue'])
     if (namespaces === 'own') {
       return supervisorOver(
         iptables({ backend, ...(netns === undefined ? {} : { netns }) }),

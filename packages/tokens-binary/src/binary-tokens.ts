@@ -1,4 +1,5 @@
 import {
+  assertMethods,
   type DropReason,
   type Factory,
   type RecordClaims,
@@ -25,7 +26,10 @@ export interface BinaryTokensComponents {
 export function binaryTokens(
   _options: BinaryTokensOptions = {},
 ): Factory<BinaryTokensComponents, BinaryTokenEngine> {
-  return ({ secrets }) => new Engine(secrets)
+  return components => {
+    assertMethods('secrets', components?.secrets, ['signer', 'verifier'])
+    return new Engine(components.secrets)
+  }
 }
 
 /** A token engine that never answers with a promise. */

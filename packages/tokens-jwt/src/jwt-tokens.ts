@@ -1,4 +1,5 @@
 import {
+  assertMethods,
   type DropReason,
   type Factory,
   type RecordClaims,
@@ -32,7 +33,10 @@ export interface JWTTokenEngine extends TokenEngine {
 
 /** Makes the token engine `jwt`: identities as JSON Web Tokens (RFC 7519) that any JWT debugger shows. */
 export function jwtTokens(_options: JWTTokensOptions = {}): Factory<JWTTokensComponents, JWTTokenEngine> {
-  return ({ secrets }) => new Engine(secrets)
+  return components => {
+    assertMethods('secrets', components?.secrets, ['signer', 'verifier'])
+    return new Engine(components.secrets)
+  }
 }
 
 class Engine implements JWTTokenEngine {

@@ -46,7 +46,7 @@ export class SecretsInUse {
     if (changed.length > 0) {
       throw new TriremeError(
         'ERR_CONFIG',
-        `${configFile}: ${changed.join(', ')} changed since the daemon's start: expected changes of auth alone, the others take a restart`,
+        `${configFile}: ${changed.join(', ')} changed since the daemon's start: expected changes of auth and policy alone, the others take a restart`,
       )
     }
     const auth = await loadSecrets(next.auth, next.serverID)
@@ -57,8 +57,13 @@ export class SecretsInUse {
   }
 }
 
-/** Keys of the configuration, other than `auth`, whose values differ. */
+/** What is read again without a restart. */
+const READ_AGAIN = ['auth', 'policy']
+
+/** Keys of the configuration whose values differ, and take a restart. */
 function otherChanges(before: Config, after: Config): readonly (keyof Config)[] {
   const keys = Object.keys({ ...before, ...after }) as (keyof Config)[]
-  return keys.filter(key => key !== 'auth' && JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+  return keys.filter(
+    key => !READ_AGAIN.includes(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]),
+  )
 }

@@ -7,6 +7,7 @@ import { MAX_BODY_BYTES } from '@trireme/monitor-rpc'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { exitStatusOf } from '../failure.js'
 import { FlowLog } from '../flow-log.js'
+import { noHandlers } from '../testing/no-handlers.js'
 import { sampleFlow } from '../testing/sample-flow.js'
 import { askDaemon, DaemonUnreachable, openDaemonStream } from './control-client.js'
 import type { ControlHandlers } from './control-routes.js'
@@ -21,6 +22,7 @@ let connections: Socket[]
 
 const status = { serverID: 'host-a' } as ReturnType<ControlHandlers['status']>
 const handlers = (): ControlHandlers => ({
+  ...noHandlers,
   events: {
     async handleRequest(request, caller) {
       ran.push({ request, caller })

@@ -10,5 +10,6 @@ export const noHandlers: ControlHandlers = {
   status: notAsked,
   flows: async function* () {},
   rotate: notAsked,
+  reload: notAsked,
   uninstall: notAsked,
 }
