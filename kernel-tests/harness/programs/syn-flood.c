@@ -3,6 +3,7 @@
  * hex. Each copy has another source (of the template's /8, or its /64), source port and sequence number, and
  *   g  other bytes behind the overlay's header,
  *   m  another nonce and another end: that of the record's signature,
+ *   n  another nonce: the record as it is,
  *   r  the overlay as it is.
  * Prints how many it sent.
  */
@@ -70,8 +71,8 @@ static void change(uint8_t *packet, size_t length, char kind) {
   tcp[0] |= 0x10;
   randomise(tcp + 4, 4);
   if (kind == 'g') randomise(overlay + OVERLAY_HEADER, overlay_length - OVERLAY_HEADER);
+  if (kind == 'm' || kind == 'n') randomise(overlay + OVERLAY_HEADER, NONCE);
   if (kind == 'm') {
-    randomise(overlay + OVERLAY_HEADER, NONCE);
     randomise(overlay + overlay_length - SIGNATURE_END, SIGNATURE_END);
   }
   if (is_v4) {

@@ -47,8 +47,11 @@ export type DropReason =
   /** A defect of the enforcer: the packet was dropped, nothing else happened. */
   | 'internal'
 
-/** Why a flow was decided as it was; empty where a rule accepted it. `adopted`: it began before the PU was enforced. */
-export type FlowReason = DropReason | 'adopted' | ''
+/**
+ * Why a flow was decided as it was; empty where a rule accepted it. `adopted`: it began before the PU was enforced. `unanswered`: the
+ * PU's kernel has sent the SYN again, and nothing has come back; an answer may still come.
+ */
+export type FlowReason = DropReason | 'adopted' | 'unanswered' | ''
 
 /** One end of a flow as a record shows it. */
 export interface FlowEndpoint {
@@ -80,7 +83,29 @@ export interface FlowRecord {
   readonly observed: boolean
   /** The rule that would have denied what `rule` accepts, if it did not only observe. */
   readonly wouldReject?: string
+  /** A sentence for people: what is likely behind the reason. */
+  readonly hint?: string
+  /** Where rejects of one peer come faster than records are made, a record counts those of the peer that were left out before it. */
   readonly count: number
+}
+
+/** A peer and a PU between which connections were refused, for whoever looks for what goes wrong again and again. */
+export interface RepeatedRefusal {
+  /** The PU's context ID. */
+  readonly contextID: string
+  /** `client`: the PU connects to the peer. */
+  readonly role: 'client' | 'server'
+  /** The peer's. */
+  readonly address: string
+  /** Server ID of the peer's node, or the empty string where it has proved none. */
+  readonly issuer: string
+  readonly reason: FlowReason
+  /** How often since `first`. */
+  readonly count: number
+  /** ISO 8601, UTC. */
+  readonly first: string
+  /** ISO 8601, UTC. */
+  readonly last: string
 }
 
 /** What happened to a PU. `forcestop`: its activation failed. `ignore`: its policy is to allow all. */

@@ -49,7 +49,15 @@ export {
 export { type AddressDecision, decideAddress } from './decide-address.js'
 export { decideIdentity, describeDenial, type IdentityDecision } from './decide-identity.js'
 export { KernelError, type KernelErrorFacts, runAll, TriremeError, type TriremeErrorCode } from './errors.js'
-export type { DropReason, FlowEndpoint, FlowReason, FlowRecord, PURecord, PURecordEvent } from './flow.js'
+export type {
+  DropReason,
+  FlowEndpoint,
+  FlowReason,
+  FlowRecord,
+  PURecord,
+  PURecordEvent,
+  RepeatedRefusal,
+} from './flow.js'
 export { Handshake, type HandshakeOptions } from './handshake/handshake.js'
 export { HandshakeSet, type HandshakeSetOptions } from './handshake/handshake-set.js'
 export {

@@ -1,7 +1,7 @@
 /** The contracts between core and its plugins. Read this file and you have read the architecture. */
 
 import type { KeyObject } from 'node:crypto'
-import type { DropReason, FlowRecord, PURecord } from './flow.js'
+import type { DropReason, FlowRecord, PURecord, RepeatedRefusal } from './flow.js'
 import type { FilterQueue } from './marks.js'
 import type { PUPolicy } from './policy.js'
 import type { PUEvent, PUKind, PURuntime } from './pu.js'
@@ -90,6 +90,12 @@ export interface Enforcer extends Lifecycle {
   setTargetNetworks(networks: readonly string[]): Promise<void>
   /** Counters of a PU since it was enforced: packets and flows by outcome and drop reason. */
   counters(contextID: string): Readonly<Record<string, number>>
+  /**
+   * Peers and PUs between which connections were refused or not answered, the most frequent first: the latest 1,024 of peers with an
+   * identity or that PUs connect to, and as many of others that connect to PUs. Each names a reason; those that `count` more than
+   * once deserve a look.
+   */
+  repeatedRefusals?(): readonly RepeatedRefusal[]
   /**
    * Replaces all that identities are proved with. The first suite is that of connections which PUs open; each SYN is answered in
    * its own suite, if that is among these. Every PU has its record in the new suites before the first of them is used, and what is

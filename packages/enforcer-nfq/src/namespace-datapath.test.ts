@@ -124,7 +124,7 @@ describe('verdicts and marks', () => {
     )
     expect(marks.filter(mark => mark === refuseCommand(commands))).toHaveLength(100)
     // Those that were answered, too, and at the PU whose port it is.
-    expect(datapath.pu('pu')!.counters.snapshot()).toEqual({ 'drop.mid-stream': 150 })
+    expect(datapath.pu('pu')!.counters.snapshot()).toEqual({ 'drop.mid-stream': 150, rejected: 150 })
   })
 
   it.each(['auth', 'acl'] as const)(

@@ -4,6 +4,7 @@ import type {
   Networks,
   PacketProcessor,
   PURuntime,
+  RepeatedRefusal,
   SecretSuite,
   Secrets,
   TokenEngine,
@@ -96,6 +97,7 @@ export interface NfqEnforcerStats {
 export interface NfqEnforcer extends Enforcer {
   updateSecrets(suites: readonly SecretSuite[]): Promise<void>
   stats(): NfqEnforcerStats
+  repeatedRefusals(): readonly RepeatedRefusal[]
   /**
    * What the kernel says of the PUs' queues now, by context ID: of a PU with a network namespace of its own, of all in there. Left
    * out is a PU in a namespace in which its first process no longer runs.

@@ -13,6 +13,7 @@ import {
   prefixWarnings,
   QUEUE_BLOCK_COUNT,
   QUEUE_BLOCK_SIZE,
+  type RepeatedRefusal,
   type SecretSuite,
   TriremeError,
 } from '@trireme/core'
@@ -219,6 +220,10 @@ class Enforcing implements NfqEnforcer {
     this.#triremeNetworks.replace(networks)
     if (this.#options.onPolicyChange === 'keep') return
     for (const datapath of this.#datapaths()) datapath.networksMoved()
+  }
+
+  repeatedRefusals(): readonly RepeatedRefusal[] {
+    return this.#reporter.repeatedRefusals()
   }
 
   counters(contextID: string): Readonly<Record<string, number>> {

@@ -38,6 +38,12 @@ export class TwoGenerationMap<K, V> {
     this.#old.clear()
   }
 
+  /** All values, in no order. */
+  *values(): Iterable<V> {
+    yield* this.#young.values()
+    for (const [key, value] of this.#old) if (!this.#young.has(key)) yield value
+  }
+
   get size(): number {
     return this.#young.size + this.#old.size
   }

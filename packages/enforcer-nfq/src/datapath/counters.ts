@@ -6,12 +6,13 @@ type CounterName =
   | 'observed'
   | 'refused'
   | 'unreported'
+  | 'unanswered'
   | 'displaced'
   | `drop.${DropReason}`
 
 /**
  * Counts outcomes by name: of connections `accepted`, `rejected`, `observed`, `refused` by the other end, and `unreported` where a
- * rejection made no record; of handshakes under way `displaced`, which gave way to others; of packets that were not let through, whether they were answered or not, `drop.<reason>`.
+ * rejection made no record; of SYNs that were sent again without an answer `unanswered`; of SYNs sent again without an answer `unanswered`, of handshakes under way `displaced`, which gave way to others; of packets that were not let through, whether they were answered or not, `drop.<reason>`.
  */
 export class Counters {
   readonly #counts = new Map<string, number>()

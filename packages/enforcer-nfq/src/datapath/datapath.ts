@@ -1,7 +1,7 @@
 import { ACK_OVERLAY_BYTES } from '@trireme/core'
 import type { Arrival } from './arrival.js'
 import { decideAgain } from './decide-again.js'
-import { resetTaker } from './lost-handshake.js'
+import { reportLost, resetTaker } from './lost-handshake.js'
 import { contextIDOf, edited, type Path } from './path.js'
 import { receiveAck } from './receive-ack.js'
 import { receiveSyn } from './receive-syn.js'
@@ -99,6 +99,8 @@ function forgotten(path: Path, arrival: Arrival): Verdict {
   // ends share the entry, there is no such state, and the packet might be the server's.
   const isReleased = state === 'sent' && arrival.side === 'app' && !arrival.sharesEntry
   if (isReleased && !packet.hasOverlayOption) return ACCEPT
+  // Of a handshake nothing but a client's ACK comes here.
+  if (state !== 'none') reportLost(path, arrival, arrival.side === 'app' ? 'client' : 'server')
   if (!path.resets.take(contextIDOf(path, arrival), path.now())) return drop('mid-stream')
   return edited(plain(path, packet), refuse('mid-stream'))
 }

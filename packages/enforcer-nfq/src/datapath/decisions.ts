@@ -26,7 +26,7 @@ export function rejected(reason: DropReason): Decision {
 
 /** Why a packet is not let through, by the decision that rejects its connection. */
 export function dropReasonOf({ reason }: Pick<Decision, 'reason'>): DropReason {
-  return reason === '' || reason === 'adopted' ? 'policy' : reason
+  return reason === '' || reason === 'adopted' || reason === 'unanswered' ? 'policy' : reason
 }
 
 function reasonOf(decision: Pick<Decision, 'verdict' | 'observed'>): DropReason | '' {

@@ -42,6 +42,8 @@ export interface ClientFlow {
   peer: PeerRecord | undefined
   /** MAC_c, which the answer calls for. */
   clientMAC: Uint8Array | undefined
+  /** Its SYN was sent again before anything came back. */
+  isUnanswered: boolean
   /** One past the highest sequence number that left since the release. */
   sentUpTo: number
   lastSeenMs: number

@@ -1,6 +1,8 @@
 import { rewriteSynAckToLateReset } from '../packet/reset.js'
 import type { Arrival } from './arrival.js'
-import { contextIDOf, edited, type Path } from './path.js'
+import { rejected } from './decisions.js'
+import { contextIDOf, edited, ownerOf, type Path } from './path.js'
+import { clientKey, type FlowReport } from './reporter.js'
 import { accept, drop, type Verdict } from './verdict.js'
 
 /**
@@ -11,6 +13,15 @@ import { accept, drop, type Verdict } from './verdict.js'
 export function resetTaker(path: Path, arrival: Arrival): Verdict {
   const { packet, state } = arrival
   if (state !== 'handshake' && state !== 'sent') return drop('state')
+  reportLost(path, arrival, arrival.side === 'app' ? 'server' : 'client')
   if (!path.resets.take(contextIDOf(path, arrival), path.now())) return drop('mid-stream')
   return edited(rewriteSynAckToLateReset(packet, path.out), accept)
+}
+
+/** A handshake of the PU that is forgotten ends here, or never: this end has failed it. */
+export function reportLost(path: Path, arrival: Arrival, role: FlowReport['role']): void {
+  const { packet, side } = arrival
+  const pu = ownerOf(path, arrival)
+  const key = clientKey(packet, (role === 'client') === (side === 'app'))
+  if (pu) path.reporter.report({ pu, decision: rejected('mid-stream'), role, key })
 }

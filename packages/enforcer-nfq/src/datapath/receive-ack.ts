@@ -24,13 +24,21 @@ export function receiveAck(path: Path, arrival: Arrival): Verdict {
   if (authorized && macEquals(authorized.clientMAC, ack.mac))
     return edited(stripOverlay(packet, path.out), accept)
   let isOfFormerSocket = false
+  let refused: ServerFlow | undefined
   for (let flow = path.servers.find(packet.tuple); flow; flow = flow.older) {
     if (!isSuccessor(packet.sequence, flow.isn)) continue
     if (proves(flow.answer, packet, ack)) return authorize(path, flow, arrival, ack.mac)
     isOfFormerSocket ||= proves(flow.formerAnswer, packet, ack)
+    refused = flow
   }
   // The peer took an answer whose socket is gone at our end: a reset tells it.
-  return isOfFormerSocket ? edited(plain(path, packet), refuse('state')) : drop('mac')
+  if (isOfFormerSocket) return edited(plain(path, packet), refuse('state'))
+  if (refused) reportBadMAC(path, refused)
+  return drop('mac')
+}
+
+function reportBadMAC(path: Path, { pu, peer, key, id }: ServerFlow): void {
+  path.reporter.report({ pu, peer, decision: rejected('mac'), role: 'server', key, flowID: id })
 }
 
 /** Whether the segment acknowledges this answer and MAC_c is over it. */

@@ -14,7 +14,7 @@ import {
 import { stripOverlay } from '../packet/edit.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import type { Arrival } from './arrival.js'
-import { decideTransmitter } from './decisions.js'
+import { decideTransmitter, rejected } from './decisions.js'
 import { type Answer, type ClientFlow, flowID } from './flow.js'
 import { edited, type Path } from './path.js'
 import { isSuccessor } from './sequence.js'
@@ -40,7 +40,7 @@ export function receiveSynAck(path: Path, flow: ClientFlow, arrival: Arrival): V
   if (known && isSameAnswer(flow, { ...known, serverMAC: known.mac }, packet))
     return known.isn === packet.sequence ? edited(stripOverlay(packet, path.out), accept) : drop('state')
   const judged = judgeAnswer(path, flow, packet)
-  if ('action' in judged) return judged
+  if ('action' in judged) return badAnswer(path, flow, judged)
   // The server's kernel has a socket that ours knows nothing of: see `receiveAnswerAgain`.
   if (known && known.isn !== judged.answer.isn) return edited(stripOverlay(packet, path.out), accept)
   return admitSynAck(path, { ...judged, flow, arrival })
@@ -88,6 +88,15 @@ function receiveForeignAnswer(path: Path, flow: ClientFlow, { packet }: Arrival)
   return path.resets.take(flow.pu.contextID, path.now())
     ? edited(plain(path, packet), accept)
     : drop('mid-stream')
+}
+
+/** An answer that shows nobody's identity is dropped; it is reported, since the connection waits in vain. */
+function badAnswer(path: Path, { pu, key, id, stage }: ClientFlow, verdict: Verdict): Verdict {
+  if (verdict.action === 'drop' && stage === 'syn-sent') {
+    const decision = rejected(verdict.reason)
+    path.reporter.report({ pu, decision, role: 'client', key, flowID: id })
+  }
+  return verdict
 }
 
 /** What of a client's handshake an answer is judged by. */

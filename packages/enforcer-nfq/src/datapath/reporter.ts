@@ -1,11 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import type { EventCollector, FlowEndpoint, FlowReason, PacketProtocol, RuleSet } from '@trireme/core'
-import { formatAddress, readableTags } from '@trireme/core'
+import {
+  type EventCollector,
+  type FlowEndpoint,
+  type FlowReason,
+  formatAddress,
+  type PacketProtocol,
+  type RepeatedRefusal,
+  type RuleSet,
+  readableTags,
+  TwoGenerationMap,
+} from '@trireme/core'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import { rejected } from './decisions.js'
 import type { ClientFlow, ServerFlow } from './flow.js'
 import type { PeerClaims } from './live-flows.js'
 import type { PUContext } from './pu-context.js'
+import { RepeatedRefusals } from './repeated-refusals.js'
 import { TokenBucket } from './token-bucket.js'
 
 /** What one end decided, and why. */
@@ -16,6 +26,8 @@ export interface Decision {
   readonly observed: boolean
   /** The rule that would have denied what another rule accepts, if it did not only observe. */
   readonly wouldReject?: string
+  /** What is likely behind the reason. */
+  readonly hint?: string
 }
 
 export interface FlowReport {
@@ -34,15 +46,20 @@ export interface FlowReport {
 
 /** Whoever floods a node with SYNs shall not decide how many records it makes of them. */
 const REFUSED_STRANGERS_PER_SECOND = 200
+/** Of one PU and one peer that proved its identity or that the PU connects to. */
+const REFUSED_OF_PEER_PER_SECOND = 50
+const REMEMBERED_PEERS = 4096
 
 /**
- * Turns decisions into flow records, and counts them at the PU. Of peers that proved no identity 200 refusals a second are
- * recorded; what is beyond is counted as `unreported`.
+ * Turns decisions into flow records, and counts them at the PU. Of peers that connect and prove no identity 200 refusals a second are
+ * recorded, of any other peer 50 of one PU. What is beyond is counted as `unreported`, and by the peer's next record.
  */
 export class Reporter {
   readonly #collector: EventCollector
   readonly #now: () => number
   readonly #refusedStrangers = new TokenBucket(REFUSED_STRANGERS_PER_SECOND)
+  readonly #refusedPeers = new TwoGenerationMap<string, RefusedPeer>(REMEMBERED_PEERS)
+  readonly #refusals = new RepeatedRefusals()
 
   constructor(collector: EventCollector, now: () => number) {
     this.#collector = collector
@@ -51,12 +68,9 @@ export class Reporter {
 
   report(report: FlowReport): void {
     const { pu, peer, decision, role, key, protocol = 'tcp' } = report
-    pu.counters.count(
-      decision.observed ? 'observed' : decision.verdict === 'accept' ? 'accepted' : 'rejected',
-    )
-    if (decision.reason === 'refused') pu.counters.count('refused')
-    const isStranger = peer === undefined && role === 'server' && decision.verdict === 'reject'
-    if (isStranger && !this.#refusedStrangers.take(this.#now())) {
+    countDecision(pu, decision)
+    const count = decision.verdict === 'reject' ? this.#countRefused(report) : 1
+    if (count === 0) {
       pu.counters.count('unreported')
       return
     }
@@ -72,9 +86,51 @@ export class Reporter {
       destination: endpoint(bytes, 18, role === 'client' ? other : own),
       ...(protocol === 'tcp' ? {} : { protocol }),
       ...decision,
-      count: 1,
+      count,
     })
   }
+
+  /** Peers and PUs between which connections were refused: see `Enforcer.repeatedRefusals`. */
+  repeatedRefusals(): readonly RepeatedRefusal[] {
+    return this.#refusals.list()
+  }
+
+  /** For how many refusals the record of this one stands; 0 where it makes none. */
+  #countRefused({ pu: { contextID }, peer, decision: { reason }, role, key }: FlowReport): number {
+    const now = this.#now()
+    const issuer = peer?.claims.issuer ?? ''
+    this.#refusals.note({ contextID, role, key, issuer, reason }, now)
+    if (!peer && role === 'server') return this.#refusedStrangers.take(now) ? 1 : 0
+    const name = peer ? JSON.stringify([issuer, peer.claims.puID]) : key.slice(18, 34)
+    const refused = this.#refusedPeer(`${contextID} ${name}`)
+    if (!refused.bucket.take(now)) {
+      refused.leftOut++
+      return 0
+    }
+    const count = 1 + refused.leftOut
+    refused.leftOut = 0
+    return count
+  }
+
+  #refusedPeer(name: string): RefusedPeer {
+    const known = this.#refusedPeers.get(name)
+    if (known) return known
+    const peer = { bucket: new TokenBucket(REFUSED_OF_PEER_PER_SECOND), leftOut: 0 }
+    this.#refusedPeers.set(name, peer)
+    return peer
+  }
+}
+
+interface RefusedPeer {
+  readonly bucket: TokenBucket
+  /** Refusals since its last record. */
+  leftOut: number
+}
+
+function countDecision({ counters }: PUContext, { observed, verdict, reason }: Decision): void {
+  if (reason === 'unanswered') counters.count('unanswered')
+  else counters.count(observed ? 'observed' : verdict === 'accept' ? 'accepted' : 'rejected')
+  if (reason === 'refused') counters.count('refused')
 }
 
 const NOBODY = { id: '', tags: [] } as const

@@ -36,7 +36,17 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
   flow.lastSeenMs = path.now()
   if (flow.answer?.isn !== packet.sequence) {
     const answer = newAnswer(path, flow, packet.sequence)
-    if (!answer) return drop('token')
+    if (!answer) {
+      path.reporter.report({
+        pu: flow.pu,
+        peer,
+        decision: rejected('token'),
+        role: 'server',
+        key,
+        flowID: flow.id,
+      })
+      return drop('token')
+    }
     path.servers.demote(packet.reverseTuple, packet.sequence)
     flow.answer = answer
   }

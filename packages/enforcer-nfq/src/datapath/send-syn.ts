@@ -25,7 +25,8 @@ export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
   if (!path.triremeNetworks.contains(packet.destination)) return sendPlainSyn(path, pu, packet)
   const isResend = known?.isn === packet.sequence && isCurrent(path, known, pu)
   const flow = isResend ? known : newClientFlow(path, pu, packet)
-  if (!flow) return drop('clock')
+  if (!flow) return withoutRecord(path, pu, key)
+  if (isResend && flow.stage === 'syn-sent' && !flow.isUnanswered) noteUnanswered(path, flow)
   flow.lastSeenMs = path.now()
   const length = attachOverlay(packet, flow.overlay, path.out)
   if (length === 'options') {
@@ -41,6 +42,27 @@ export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
 function crowdedOut(path: Path, { pu, key, id }: ClientFlow): Verdict {
   path.reporter.report({ pu, decision: rejected('overload'), role: 'client', key, flowID: id })
   return drop('overload')
+}
+
+/** The PU's record has expired, and none could be signed since. */
+function withoutRecord(path: Path, pu: PUContext, key: string): Verdict {
+  path.reporter.report({ pu, decision: rejected('clock'), role: 'client', key })
+  return drop('clock')
+}
+
+const LIKELY_AT_SILENT_HOST =
+  'likely: other keys or another token encoding at the peer, a clock that differs by over 30 s, nothing that enforces there, or packets dropped on the way'
+const LIKELY_AT_KNOWN_HOST =
+  'its host has answered in the last 10 minutes: likely its daemon restarts or is overloaded, the PU has ended, or packets are dropped on the way'
+
+/** Whoever drops our SYN, or its answer, tells nobody: this end knows only that nothing came. */
+function noteUnanswered(path: Path, flow: ClientFlow): void {
+  const { pu, key, id } = flow
+  flow.isUnanswered = true
+  const isKnown = path.answerers.hasCompleted(key.slice(18, 34), path.now())
+  const hint = isKnown ? LIKELY_AT_KNOWN_HOST : LIKELY_AT_SILENT_HOST
+  const decision = { verdict: 'reject', reason: 'unanswered', rule: '', observed: false, hint } as const
+  path.reporter.report({ pu, decision, role: 'client', key, flowID: id })
 }
 
 function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow | undefined {
@@ -69,6 +91,7 @@ function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow
     answer: undefined,
     peer: undefined,
     clientMAC: undefined,
+    isUnanswered: false,
     sentUpTo: packet.sequence,
     lastSeenMs: path.now(),
     place: undefined,

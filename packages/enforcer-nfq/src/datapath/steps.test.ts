@@ -223,7 +223,19 @@ describe('step 1: a SYN leaves', () => {
     network.run(180_000)
     client.tcp.connect(CLIENT, SERVER)
     expect(network.sent).toEqual([])
-    expect(client.counters('frontend')).toEqual({ 'drop.clock': 1 })
+    expect(client.counters('frontend')).toEqual({ 'drop.clock': 1, rejected: 1 })
+  })
+
+  it('is recorded as unanswered, once, when it is sent again and nothing has come back', async () => {
+    const { network, client } = await twoHosts()
+    network.tamper = () => []
+    client.tcp.connect(CLIENT, SERVER)
+    network.run(900)
+    expect(client.records).toEqual([])
+    network.run(10_000)
+    const hint = expect.stringContaining('other keys')
+    expect(client.records).toMatchObject([{ verdict: 'reject', reason: 'unanswered', hint, count: 1 }])
+    expect(client.counters('frontend')).toEqual({ unanswered: 1 })
   })
 })
 
