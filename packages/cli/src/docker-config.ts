@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 /** How containers are monitored: checked, every path absolute. */
 export interface DockerConfig {
-  /** As `DOCKER_HOST` has it. Undefined: what that variable says, else the default socket. */
+  /** As `DOCKER_HOST` has it. Undefined: what that variable and `DOCKER_TLS_VERIFY` say, else the default socket. */
   readonly engine?: string | undefined
   /** PEM files. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string } | undefined
@@ -16,6 +16,10 @@ export interface DockerConfig {
   /** Where containers wait that the runtime of `trireme-docker-runtime` starts. */
   readonly gateSocket?: string | undefined
   readonly extractor: ExtractorConfig
+  /** Which labels are part of an identity: patterns, in which `*` stands for any text. */
+  readonly labels?:
+    | { readonly include?: readonly string[] | undefined; readonly exclude?: readonly string[] | undefined }
+    | undefined
   /** Where processes are seen by the engine's numbers. */
   readonly procFolder?: string | undefined
 }
@@ -27,6 +31,7 @@ export type ExtractorConfig =
   | 'kubernetes'
   | { readonly command: readonly string[]; readonly timeoutMs?: number | undefined }
 
+const LABEL_PATTERN = 'a label, or a pattern such as com.example.*'
 const EXTRACTOR = 'labels, swarm, kubernetes or { command: [PROGRAM, ARGUMENT…], timeoutMs: … }'
 
 /** @param path reads a path. */
@@ -41,6 +46,10 @@ export function dockerSchema(path: z.ZodType<string>): z.ZodType<DockerConfig> {
       .transform(Number)
       .optional(),
   })
+  const patterns = listOf(
+    z.string({ error: LABEL_PATTERN }).min(1, { error: LABEL_PATTERN }),
+    'a list of labels such as [com.example.*]',
+  )
   return strictMap({
     engine: z
       .string({ error: 'an address like unix:///var/run/docker.sock' })
@@ -55,6 +64,10 @@ export function dockerSchema(path: z.ZodType<string>): z.ZodType<DockerConfig> {
     extractor: z
       .union([z.enum(['labels', 'swarm', 'kubernetes']), command], { error: EXTRACTOR })
       .default('labels'),
+    labels: strictMap({ include: patterns.optional(), exclude: patterns.optional() }).optional(),
     procFolder: path.optional(),
+  }).refine(({ extractor, labels }) => labels === undefined || typeof extractor === 'string', {
+    path: ['labels'],
+    error: 'no filter with a command, which chooses the labels itself',
   })
 }

@@ -46,3 +46,15 @@ it.each(['labels', 'swarm', 'kubernetes', { command: ['/bin/true'] }] as const)(
     expect((await dockerOptions({ ...config, extractor })).extractor).toBeTypeOf('function')
   },
 )
+
+it('hands the filter of labels to the extractor', async () => {
+  const { extractor } = await dockerOptions({ ...config, labels: { include: ['app'] } })
+  const container = {
+    Id: 'a',
+    Name: '/shop',
+    Config: { Image: 'x', Labels: { app: 'web', other: 'y' } },
+    HostConfig: {},
+  }
+  const pu = await extractor!(container as never, { onRefusedLabel: () => {} })
+  expect(pu?.tags.filter(({ key }) => !key.startsWith('@'))).toEqual([{ key: 'app', value: 'web' }])
+})

@@ -6,6 +6,7 @@ import {
   commandExtractor,
   type DockerMonitorOptions,
   type EngineTLS,
+  engineFromEnvironment,
   kubernetesExtractor,
   labelExtractor,
   swarmExtractor,
@@ -17,10 +18,19 @@ import type { DockerConfig, ExtractorConfig } from './docker-config.js'
  * @throws TriremeError `ERR_CONFIG` for a file that cannot be read.
  */
 export async function dockerOptions(config: DockerConfig): Promise<DockerPresetOptions> {
-  const { engine = process.env['DOCKER_HOST'], tls, gateSocket, extractor, procFolder, ...flags } = config
+  const {
+    engine = process.env['DOCKER_HOST'],
+    tls,
+    gateSocket,
+    extractor,
+    labels,
+    procFolder,
+    ...flags
+  } = config
   return {
     ...flags,
-    extractor: extractorOf(extractor),
+    extractor: extractorOf(extractor, labels),
+    ...(engine === undefined && (await engineFromEnvironment(process.env))),
     ...(engine && { engine }),
     ...(tls && { tls: await readTLS(tls) }),
     ...(gateSocket && { gateSocket }),
@@ -28,10 +38,14 @@ export async function dockerOptions(config: DockerConfig): Promise<DockerPresetO
   }
 }
 
-function extractorOf(config: ExtractorConfig): NonNullable<DockerMonitorOptions['extractor']> {
-  if (config === 'labels') return labelExtractor()
-  if (config === 'swarm') return swarmExtractor()
-  if (config === 'kubernetes') return kubernetesExtractor()
+function extractorOf(
+  config: ExtractorConfig,
+  { include, exclude }: NonNullable<DockerConfig['labels']> = {},
+): NonNullable<DockerMonitorOptions['extractor']> {
+  const filter = { ...(include && { include }), ...(exclude && { exclude }) }
+  if (config === 'labels') return labelExtractor(filter)
+  if (config === 'swarm') return swarmExtractor(filter)
+  if (config === 'kubernetes') return kubernetesExtractor(filter)
   const { command, timeoutMs } = config
   const [program = '', ...args] = command
   return commandExtractor({ command: [program, ...args], ...(timeoutMs && { timeoutMs }) })

@@ -1,5 +1,6 @@
+import process from 'node:process'
 import { DEFAULT_TRIREME_NETWORKS, DENY_ALL, nullSecrets, type PolicyResolver } from '@trireme/core'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import {
   DOCKER_NETWORKS,
   newPKITriremeWithDockerMonitor,
@@ -48,6 +49,20 @@ describe('newPSKTriremeWithDockerMonitor', () => {
     await expect(refused({ networks: ['10.0.0.0/33'] })).rejects.toThrow('10.0.0.0/33')
     await expect(refused({ engine: 'ssh://host' })).rejects.toMatchObject({ code: 'ERR_CONFIG' })
     await expect(refused({ enforcement: 'there' })).rejects.toThrow('enforcement "there": expected local')
+  })
+})
+
+describe('the engine of a preset', () => {
+  const before = process.env['DOCKER_HOST']
+  afterEach(() => {
+    if (before === undefined) delete process.env['DOCKER_HOST']
+    else process.env['DOCKER_HOST'] = before
+  })
+
+  it('is that of DOCKER_HOST, unless it is named', async () => {
+    process.env['DOCKER_HOST'] = 'ssh://elsewhere'
+    await expect(newPSKTriremeWithDockerMonitor(options)).rejects.toThrow('ssh://elsewhere')
+    await newPSKTriremeWithDockerMonitor({ ...options, engine: 'unix:///run/docker.sock' })
   })
 })
 

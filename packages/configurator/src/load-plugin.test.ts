@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { loadPlugin } from './load-plugin.js'
+import { loadPlugin, loadPlugins } from './load-plugin.js'
 
 const missing = (name: string) =>
   Object.assign(new Error(`Cannot find package '${name}' imported from /app/index.js`), {
@@ -25,4 +25,31 @@ describe('loadPlugin', () => {
       await expect(loadPlugin('@trireme/tokens-jwt', () => Promise.reject(error))).rejects.toBe(error)
     },
   )
+})
+
+describe('loadPlugins', () => {
+  const plugin = (name: string, error?: Error) => ({
+    name,
+    load: () => loadPlugin(name, () => (error ? Promise.reject(error) : Promise.resolve(1))),
+  })
+  const [docker, jwt] = ['@trireme/monitor-docker', '@trireme/tokens-jwt'] as const
+
+  it('names all that are missing at once, and how to install them', async () => {
+    const plugins = [
+      plugin(docker, missing(docker)),
+      plugin('@trireme/enforcer-nfq'),
+      plugin(jwt, missing(jwt)),
+    ]
+    await expect(loadPlugins(plugins)).rejects.toMatchObject({
+      code: 'ERR_PEER_DEPENDENCY',
+      message: `this preset needs ${docker}, ${jwt}: install them (npm install ${docker} ${jwt})`,
+    })
+  })
+
+  it('passes on a defect where nothing is missing', async () => {
+    const defect = new Error('a defect of the plugin')
+    await expect(loadPlugins([plugin(docker), plugin(jwt, defect)])).rejects.toBe(defect)
+    await expect(loadPlugins([plugin(docker, defect), plugin(jwt, missing(jwt))])).rejects.toThrow(jwt)
+    await expect(loadPlugins([plugin(docker)])).resolves.toBeUndefined()
+  })
 })

@@ -20,6 +20,31 @@ export async function loadPlugin<Plugin>(name: string, load: () => Promise<Plugi
   }
 }
 
+/** Loads a plugin of that name, by `loadPlugin`. */
+export interface NeededPlugin {
+  readonly name: string
+  readonly load: () => Promise<unknown>
+}
+
+/**
+ * Loads all plugins that a preset needs.
+ * @throws TriremeError `ERR_PEER_DEPENDENCY` naming every package to install.
+ */
+export async function loadPlugins(plugins: readonly NeededPlugin[]): Promise<void> {
+  const outcomes = await Promise.allSettled(plugins.map(({ load }) => load()))
+  const failures = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  if (failures.length === 0) return
+  const names = plugins
+    .filter((_, at) => outcomes[at]?.status === 'rejected' && isPluginMissing(outcomes[at].reason))
+    .map(({ name }) => name)
+  if (names.length < 2) throw failures.find(isPluginMissing) ?? failures[0]
+  throw new TriremeError(
+    'ERR_PEER_DEPENDENCY',
+    `this preset needs ${names.join(', ')}: install them (npm install ${names.join(' ')})`,
+    { cause: new AggregateError(failures) },
+  )
+}
+
 /** Whether `loadPlugin` rejected with this because the package is not installed. */
 export function isPluginMissing(error: unknown): boolean {
   return error instanceof TriremeError && error.code === 'ERR_PEER_DEPENDENCY'

@@ -1,3 +1,4 @@
+import process from 'node:process'
 import {
   assertObject,
   assertText,
@@ -13,10 +14,10 @@ import type { NfqEnforcer } from '@trireme/enforcer-nfq'
 import type { DockerMonitor } from '@trireme/monitor-docker'
 import type { LinuxCgroupMonitor } from '@trireme/monitor-linux-cgroup'
 import { adderInForce } from './adder-in-force.js'
-import { loadPlugin } from './load-plugin.js'
-import { type NewIsolator, nfqIsolators } from './nfq-isolator.js'
+import { loadPlugin, loadPlugins, type NeededPlugin } from './load-plugin.js'
+import { loadEnforcer, loadSupervisor, type NewIsolator, nfqIsolators } from './nfq-isolator.js'
 import type { AuthOptions, DockerPresetOptions, LinuxPresetOptions, PresetOptions } from './preset-options.js'
-import { secretSuites } from './secret-suites.js'
+import { newTokenEngine, secretSuites } from './secret-suites.js'
 import { secretsOf } from './secrets-of.js'
 
 /** Which PUs there are: at least one of these. */
@@ -63,6 +64,7 @@ export async function newTriremeWithOptions<Monitors extends MonitorsOptions>(
 ): Promise<WiredTrireme & WiredMonitors<Monitors>> {
   checkOptions(options)
   const { serverID, resolver, collector, monitors } = options
+  await loadPlugins(neededPlugins(options))
   const makers = await monitorMakers(monitors, options)
   const { secrets, publicKeyAdder } = secretsOf(options.auth)
   let inForce = secrets
@@ -123,7 +125,7 @@ function isolatorsFor({ docker, linux }: MonitorsOptions, newIsolator: NewIsolat
 
 const IN_CONTAINERS = { namespaces: 'per-pu', whileEmpty: 'absent', expectsInterfaces: false } as const
 
-/** Makes each monitor that was asked for, once there is a handler. Plugins that are missing are told of first. */
+/** Makes each monitor that was asked for, once there is a handler. */
 async function monitorMakers({ docker, linux }: MonitorsOptions, options: PresetOptions) {
   return {
     docker: docker && (await dockerMaker(docker, options)),
@@ -131,13 +133,33 @@ async function monitorMakers({ docker, linux }: MonitorsOptions, options: Preset
   }
 }
 
+/** All that the options ask for: who installs plugins shall hear of every one that is missing. */
+function neededPlugins({ monitors: { docker, linux }, tokens }: NewTriremeOptions): readonly NeededPlugin[] {
+  return [
+    { name: '@trireme/enforcer-nfq', load: loadEnforcer },
+    { name: '@trireme/supervisor-iptables', load: loadSupervisor },
+    { name: `@trireme/tokens-${tokens ?? 'binary'}`, load: () => newTokenEngine(tokens) },
+    ...(docker ? [{ name: '@trireme/monitor-docker', load: loadDockerMonitor }] : []),
+    ...(linux ? [{ name: '@trireme/monitor-linux-cgroup', load: loadLinuxMonitor }] : []),
+  ]
+}
+
+function loadDockerMonitor() {
+  return loadPlugin('@trireme/monitor-docker', () => import('@trireme/monitor-docker'))
+}
+
+function loadLinuxMonitor() {
+  return loadPlugin('@trireme/monitor-linux-cgroup', () => import('@trireme/monitor-linux-cgroup'))
+}
+
 async function dockerMaker(docker: DockerPresetOptions, { collector }: PresetOptions) {
-  const { dockerMonitor } = await loadPlugin(
-    '@trireme/monitor-docker',
-    () => import('@trireme/monitor-docker'),
-  )
+  const { dockerMonitor, engineFromEnvironment } = await loadDockerMonitor()
   const { synchronizationHandler, hostNetwork: _, ...monitorOptions } = docker
-  const make = dockerMonitor(monitorOptions)
+  const isNamed = docker.engine !== undefined || docker.connect !== undefined
+  const make = dockerMonitor({
+    ...(!isNamed && (await engineFromEnvironment(process.env))),
+    ...monitorOptions,
+  })
   return (handler: ProcessingUnitsHandler): DockerMonitor =>
     make({
       handler,
@@ -148,10 +170,7 @@ async function dockerMaker(docker: DockerPresetOptions, { collector }: PresetOpt
 
 async function linuxMaker(linux: LinuxPresetOptions, { serverID }: PresetOptions) {
   const { stateDir, cgroupRoot, maxPUsPerUser, onProblem } = linux
-  const { linuxCgroupMonitor } = await loadPlugin(
-    '@trireme/monitor-linux-cgroup',
-    () => import('@trireme/monitor-linux-cgroup'),
-  )
+  const { linuxCgroupMonitor } = await loadLinuxMonitor()
   const make = linuxCgroupMonitor({
     stateDir,
     name: serverID,

@@ -45,11 +45,8 @@ export async function nfqIsolators(
     onDisturbance,
     processor,
   } = options
-  const { nfqEnforcer } = await loadPlugin('@trireme/enforcer-nfq', () => import('@trireme/enforcer-nfq'))
-  const { iptablesSupervisor } = await loadPlugin(
-    '@trireme/supervisor-iptables',
-    () => import('@trireme/supervisor-iptables'),
-  )
+  const { nfqEnforcer } = await loadEnforcer()
+  const { iptablesSupervisor } = await loadSupervisor()
   const networks = networksOf(options, hasContainers)
   return ({ namespaces, whileEmpty, expectsInterfaces }) => {
     const enforcer = nfqEnforcer({
@@ -66,6 +63,16 @@ export async function nfqIsolators(
     })({ serverID, filterQueue, networks })
     return { enforcer, supervisor }
   }
+}
+
+/** The enforcer's package. */
+export function loadEnforcer() {
+  return loadPlugin('@trireme/enforcer-nfq', () => import('@trireme/enforcer-nfq'))
+}
+
+/** The supervisor's package. */
+export function loadSupervisor() {
+  return loadPlugin('@trireme/supervisor-iptables', () => import('@trireme/supervisor-iptables'))
 }
 
 function networksOf(options: PresetOptions, hasContainers: boolean): Networks {

@@ -71,7 +71,10 @@ export interface LinuxPresetOptions {
   readonly onProblem?: (problem: MonitorProblem) => void
 }
 
-/** The monitor of containers, and how they are enforced. */
+/**
+ * The monitor of containers, and how they are enforced. Without `engine` and `connect` the engine is where `DOCKER_HOST`,
+ * `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` say, as for the Docker client.
+ */
 export interface DockerPresetOptions extends DockerMonitorOptions {
   /** Told of what was there at the start. */
   readonly synchronizationHandler?: SynchronizationHandler

@@ -1,7 +1,8 @@
 import { type SecretSuite, type Secrets, type TokenEngine, TriremeError } from '@trireme/core'
 import { isPluginMissing, loadPlugin } from './load-plugin.js'
 
-type Tokens = 'binary' | 'jwt'
+/** How identities are encoded. */
+export type Tokens = 'binary' | 'jwt'
 
 /** The secrets, each with the engine that writes identities in that encoding. */
 export async function secretSuites(
@@ -14,7 +15,8 @@ export async function secretSuites(
   return [first, ...others]
 }
 
-async function newTokenEngine(tokens: Tokens | undefined): Promise<(secrets: Secrets) => TokenEngine> {
+/** Loads the engine that writes identities in that encoding. */
+export async function newTokenEngine(tokens: Tokens | undefined): Promise<(secrets: Secrets) => TokenEngine> {
   if (tokens !== undefined) return tokens === 'jwt' ? jwtEngine() : binaryEngine()
   try {
     return await binaryEngine()

@@ -20,6 +20,7 @@ import { connectDockerode } from './dockerode-engine.js'
 import type { EngineConnector } from './engine.js'
 import { DEFAULT_ENGINE, type EngineTLS, parseEngineAddress } from './engine-address.js'
 import { labelExtractor } from './label-extractor.js'
+import type { LabelFilter } from './label-filter.js'
 import type { DockerMonitorProblem } from './monitor-problem.js'
 
 export interface DockerMonitorOptions {
@@ -27,8 +28,10 @@ export interface DockerMonitorOptions {
   readonly engine?: string
   /** For an engine that is reached by TCP with TLS. */
   readonly tls?: EngineTLS
-  /** Makes identities. Default `labelExtractor()`. */
+  /** Makes identities. Default `labelExtractor(labels)`. */
   readonly extractor?: ContainerExtractor
+  /** Which labels are part of an identity; of no use with an `extractor`. */
+  readonly labels?: LabelFilter
   /**
    * Where containers are enforced. `remote` (default): each inside its network namespace. `local`: at the bridges of the host, to which
    * all their interfaces must belong.
@@ -95,6 +98,12 @@ export function dockerMonitor(
       `enforcement ${JSON.stringify(enforcement)}: expected local or remote`,
     )
   }
+  if (options.extractor !== undefined && options.labels !== undefined) {
+    throw new TriremeError(
+      'ERR_CONFIG',
+      'labels: expected none with an extractor, which takes a filter of its own',
+    )
+  }
   return components => {
     assertMethods('handler', components?.handler, ['setPURuntime', 'handlePUEvent'])
     return new StartableMonitor(options, components)
@@ -151,7 +160,7 @@ function settingsOf(options: DockerMonitorOptions) {
   const onUnreadable = (error: unknown) => onProblem({ kind: 'event-unreadable', error })
   return {
     connect: (signal: AbortSignal) => connectDockerode({ engine, tls, onUnreadable }, signal),
-    extractor: labelExtractor(),
+    extractor: labelExtractor(options.labels),
     syncAtStart: true,
     killContainerOnError: true,
     concurrency: 32,

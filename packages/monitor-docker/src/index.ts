@@ -19,8 +19,10 @@ export {
   type EnforcedContainer,
 } from './docker-monitor.js'
 export type { EngineTLS } from './engine-address.js'
+export { type EngineOptions, engineFromEnvironment } from './engine-from-environment.js'
 export { kubernetesExtractor } from './kubernetes-extractor.js'
 export { type LabelExtractorOptions, labelExtractor } from './label-extractor.js'
+export { DEFAULT_EXCLUDED_LABELS, type LabelFilter } from './label-filter.js'
 export type { DockerMonitorProblem } from './monitor-problem.js'
 export {
   DEFAULT_GATE_SOCKET,

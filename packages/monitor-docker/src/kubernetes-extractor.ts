@@ -1,5 +1,6 @@
 import type { ContainerExtractor } from './container-pu.js'
-import { factTags, labelExtractor, labelTags } from './label-extractor.js'
+import { labelExtractor, labelFacts } from './label-extractor.js'
+import type { LabelFilter } from './label-filter.js'
 
 const KUBERNETES = 'io.kubernetes.'
 const POD_NAME = `${KUBERNETES}pod.name`
@@ -13,8 +14,8 @@ const INFRA_CONTAINER = 'POD'
  * tags, named `namespace/pod`. The pod's other containers live in its network namespace and are no PUs. Containers without
  * a pod: by their labels, also where they only look like a pod's, since anybody may put kubelet's labels into an image.
  */
-export function kubernetesExtractor(): ContainerExtractor {
-  const byLabels = labelExtractor()
+export function kubernetesExtractor(filter: LabelFilter = {}): ContainerExtractor {
+  const byLabels = labelExtractor(filter)
   return (container, context) => {
     const labels = container.Config.Labels
     const pod = labels[POD_NAME]
@@ -32,7 +33,7 @@ export function kubernetesExtractor(): ContainerExtractor {
     )
     return {
       name: `${labels[POD_NAMESPACE] ?? 'default'}/${pod}`,
-      tags: [...labelTags(lasting, context), ...factTags(container)],
+      ...labelFacts(container, lasting, { ...filter, context }),
     }
   }
 }

@@ -49,6 +49,29 @@ describe('policyFor', () => {
     })
   })
 
+  it('takes labels that the monitor left out into the identity where a rule names them', () => {
+    const options = {
+      'label:project': 'shop',
+      'label:other': 'x',
+      'label:@sys:issuer': 'forged',
+      address: 'y',
+    }
+    const policy = (yaml: string) => policyOf(yaml, { ...pu('app=web'), options })
+    expect(policy(WEB).identity).toEqual(tags('app=web'))
+    const names = (where: string) =>
+      `rules: [{ name: r, to: { app: web }, from: { app: cli }, ${where}: { project: shop }, action: allow }]`
+    for (const where of ['to', 'from']) {
+      const yaml = names(where).replace(where === 'to' ? 'to: { app: web }, ' : 'from: { app: cli }, ', '')
+      expect(policy(yaml)).toMatchObject({
+        identity: tags('app=web', 'project=shop'),
+        annotations: tags('app=web', 'project=shop'),
+      })
+    }
+    const external =
+      'external: [{ name: e, pu: { project: shop, "@sys:issuer": host-b }, direction: out, networks: [192.0.2.0/24], action: allow }]'
+    expect(policy(external)).toMatchObject({ identity: tags('app=web', 'project=shop'), applicationACLs: [] })
+  })
+
   it('gives the to side a receiver rule with the ports', () => {
     const { receiverRules, transmitterRules } = policyOf(WEB, pu('app=web'))
     const clauses = [is('app', 'cli'), is(PORT_TAG, '80', '8000-8100')]

@@ -25,7 +25,8 @@ export interface PolicyContext {
 const ANYONE: KeyValueOperator = { key: ISSUER_TAG, operator: '*', values: [] }
 
 /**
- * The policy of a PU under a document. Its identity is the PU's tags without those under reserved prefixes.
+ * The policy of a PU under a document. Its identity is the PU's tags without those under reserved prefixes, and the labels that a rule
+ * names of those which the monitor left out (`label:KEY` among its options).
  *
  * A rule gives the PU that its `to` selects one receiver rule for each selector of `from`, and in mutual mode gives the PU
  * that its `from` selects one transmitter rule for each selector of `to`, all under the rule's name. Ports are the
@@ -33,13 +34,14 @@ const ANYONE: KeyValueOperator = { key: ISSUER_TAG, operator: '*', values: [] }
  * transmitter's side an `allow` rule stands without its ports, and a `deny` rule with ports does not stand at all.
  */
 export function policyFor(document: PolicyDocument, runtime: PURuntime, context: PolicyContext): PUPolicy {
-  const identity = identityOf(runtime.tags)
+  const tags = [...runtime.tags, ...namedLabels(document, runtime)]
+  const identity = identityOf(tags)
   const self: Tags = [...identity, { key: ISSUER_TAG, value: context.serverID }]
   const external = document.external.filter(({ pu }) => selects(pu, self))
   return {
     ...DENY_ALL,
     identity,
-    annotations: runtime.tags,
+    annotations: tags,
     receiverRules: document.rules.filter(({ to }) => selects(to, self)).flatMap(receiverRules),
     transmitterRules:
       context.authorization === 'mutual'
@@ -60,6 +62,22 @@ function selects(selectors: readonly Selector[], tags: Tags): boolean {
 
 function clausesOf(selector: Selector): Selector {
   return selector.length > 0 ? selector : [ANYONE]
+}
+
+const LABEL = 'label:'
+
+/** Labels that the monitor left out of the tags, as far as a rule asks for their key. */
+function namedLabels({ rules, external }: PolicyDocument, { options = {} }: PURuntime): Tags {
+  const left = Object.entries(options).filter(([name]) => name.startsWith(LABEL))
+  if (left.length === 0) return []
+  const selectors = [
+    ...rules.flatMap(({ to, from }) => [...to, ...from]),
+    ...external.flatMap(({ pu }) => pu),
+  ]
+  const named = new Set(selectors.flatMap(selector => selector.map(({ key }) => key)))
+  return left
+    .map(([name, value]) => ({ key: name.slice(LABEL.length), value }))
+    .filter(({ key }) => named.has(key))
 }
 
 /** The tags that a PU may claim, each once. */
