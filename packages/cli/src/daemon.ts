@@ -23,8 +23,11 @@ import { claimState, removeState } from './daemon-state.js'
 import { dockerOptions } from './docker-options.js'
 import { flowJournalFile } from './flow-journal-file.js'
 import { FlowLog } from './flow-log.js'
+import { forgetOwnInstance, registerInstance } from './instance-registry.js'
 import { type Log, limited } from './log.js'
 import { logPUEvent } from './log-pu-event.js'
+import { NeighbourWatch } from './neighbour-watch.js'
+import { assertAlone } from './neighbours.js'
 import { FileWatch } from './policy/file-watch.js'
 import { loadPolicy, PolicyInForce } from './policy/policy-in-force.js'
 import { Problems } from './problems.js'
@@ -64,6 +67,7 @@ export async function startDaemon(configFile: string, log: Log): Promise<Daemon>
   const policy = new PolicyInForce(await loadPolicy(config))
   const auth = await loadSecrets(config.auth, config.serverID)
   const users = await Promise.all(config.users.map(async user => (await userAccount(user)).uid))
+  await assertAlone()
   const socket = await openControlSocket({ path: config.socket, users })
   try {
     const { state, isFirst, refusedByDisk } = await claimState(config)
@@ -71,8 +75,12 @@ export async function startDaemon(configFile: string, log: Log): Promise<Daemon>
     const { generation } = state
     const parts = await compose({ config, configFile, auth, policy, generation }, log)
     if (refusedByDisk !== undefined) parts.problems.addOfDisk(config.stateDir, refusedByDisk)
+    await registerInstance(config).catch(error => parts.problems.addOfDisk('/run/trireme', error))
+    const neighbours = new NeighbourWatch(config.serverID, parts.problems)
+    const looked = neighbours.start()
     await startParts(parts, isFirst)
-    const daemon = serve(parts, socket)
+    await looked
+    const daemon = serve({ ...parts, neighbours }, socket)
     log.info(`${serverID} is ready on ${config.socket}: ${describeAuth(auth)}`)
     return daemon
   } catch (error) {
@@ -152,7 +160,11 @@ async function monitorsOf({ monitors, stateDir }: Config, problems: Problems): P
 async function startParts(parts: Parts, isFirst: boolean): Promise<void> {
   const { config, trireme, problems } = parts
   const undo: (() => Promise<void>)[] = []
-  if (isFirst) undo.unshift(() => removeState(config))
+  if (isFirst)
+    undo.unshift(
+      () => removeState(config),
+      () => forgetOwnInstance(config.serverID),
+    )
   try {
     await trireme.start()
     undo.unshift(() => trireme.stop())
@@ -168,8 +180,12 @@ async function startParts(parts: Parts, isFirst: boolean): Promise<void> {
   }
 }
 
-function serve(parts: Parts, socket: ControlSocket): Daemon {
-  const { flows, collector, trireme, auth, reloader } = parts
+interface ServedParts extends Parts {
+  readonly neighbours: NeighbourWatch
+}
+
+function serve(parts: ServedParts, socket: ControlSocket): Daemon {
+  const { flows, collector, trireme, auth, reloader, neighbours } = parts
   let settle: (outcome: Promise<void>) => void
   const uninstalled = new Promise<void>(resolve => {
     settle = resolve
@@ -192,6 +208,7 @@ function serve(parts: Parts, socket: ControlSocket): Daemon {
   const stop = () =>
     runAll([
       () => watch?.close(),
+      async () => neighbours.stop(),
       () => collector.stop(),
       () => flows.close(),
       () => socket.close(),
@@ -216,6 +233,7 @@ async function uninstall(parts: Parts): Promise<void> {
     () => removeRules(trireme),
     () => trireme.stop(),
     () => removeState(config),
+    () => forgetOwnInstance(config.serverID),
   ])
 }
 

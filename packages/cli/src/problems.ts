@@ -70,6 +70,15 @@ export class Problems {
     this.#note('rules', { kind: undefined, sentence: `iptables rules: ${what} (${outcome})` })
   }
 
+  /** What is wrong now of one group, instead of what was: each sentence is logged when it is new. */
+  replace(group: string, sentences: readonly string[]): void {
+    const keys = new Map(sentences.map(sentence => [`${group}: ${sentence}`, sentence]))
+    for (const key of this.#found.keys()) {
+      if (key.startsWith(`${group}: `) && !keys.has(key)) this.#found.delete(key)
+    }
+    for (const [key, sentence] of keys) this.#note(key, { kind: undefined, sentence })
+  }
+
   /** The daemon runs on with what it knows. */
   addOfDisk(folder: string, error: unknown): void {
     const sentence = `${folder}: its disk takes nothing: what changes now is lost with the machine's power (${messageOf(error)})`

@@ -225,6 +225,7 @@ function addUninstall(program: Command, finish: Finish): void {
     .description('end enforcement and remove rules, cgroups and state; a running daemon ends')
     .option(...SOCKET)
     .option('--config <file>', "the daemon's configuration: needed where it is not running")
+    .option('--all', 'what daemons of any server ID left in this network namespace; a live one keeps its own')
     .action(async (options: UninstallOptions) => {
       const { uninstallCommand } = await import('./commands/uninstall.js')
       finish(await uninstallCommand(options))

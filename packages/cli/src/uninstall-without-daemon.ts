@@ -7,6 +7,7 @@ import type { Config } from './config.js'
 import { removeSocket } from './control/control-socket.js'
 import { assertUnused, readState, removeState } from './daemon-state.js'
 import { freeContainers } from './free-containers.js'
+import { forgetInstance } from './instance-registry.js'
 import { isNamespaceInUse } from './network-namespaces.js'
 import { userAccount } from './user-account.js'
 
@@ -57,5 +58,6 @@ export async function uninstallWithoutDaemon(config: Config): Promise<readonly s
     () => removeState(config),
     async () => removeSocket(socket, await userIDs(config)),
   ])
+  await forgetInstance({ serverID, networkNamespace: state?.networkNamespace ?? own?.networkNamespace ?? '' })
   return left
 }

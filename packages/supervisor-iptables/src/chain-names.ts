@@ -71,7 +71,11 @@ export interface PUChainNames {
 }
 
 export function chainNames(serverID: string): ChainNames {
-  const prefix = chainPrefix(serverID)
+  return chainNamesOf(chainPrefix(serverID))
+}
+
+/** The same of an instance of which only the prefix is known. */
+export function chainNamesOf(prefix: string): ChainNames {
   return {
     prefix,
     clear: `${prefix}CLEAR`,

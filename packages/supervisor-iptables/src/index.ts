@@ -4,6 +4,7 @@
  */
 
 export { chainPrefix } from './chain-names.js'
+export type { ForeignMarkUse, ForeignRule } from './foreign-rules.js'
 export type { Backend } from './iptables.js'
 export {
   type IptablesSupervisorComponents,
@@ -11,3 +12,5 @@ export {
   iptablesSupervisor,
   type RulesDisturbance,
 } from './iptables-supervisor.js'
+export { type FoundInstance, findInstances, isInstanceOf, removeInstance } from './left-instances.js'
+export { type RulesSurvey, type SurveyOptions, surveyRules } from './rules-survey.js'

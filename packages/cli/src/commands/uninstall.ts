@@ -5,11 +5,14 @@ import { askDaemon, DaemonUnreachable } from '../control/control-client.js'
 import { findSocket } from '../control/find-socket.js'
 import { CommandFailure, EXIT } from '../failure.js'
 import { requireRoot } from '../require-root.js'
+import { type UninstalledAll, uninstallAll } from '../uninstall-all.js'
 import { uninstallWithoutDaemon } from '../uninstall-without-daemon.js'
 
 export interface UninstallOptions {
   readonly socket?: string
   readonly config?: string
+  /** What any server ID left in this network namespace. */
+  readonly all?: boolean
 }
 
 const UNINSTALL_MS = 60_000
@@ -19,8 +22,9 @@ const ENDING_MS = 5_000
  * `trireme uninstall`: a daemon that runs does it and ends; without one, it is done by the configuration. Where anything is left, says
  * what, and ends with 1.
  */
-export async function uninstallCommand({ socket, config }: UninstallOptions): Promise<number> {
+export async function uninstallCommand({ socket, config, all }: UninstallOptions): Promise<number> {
   requireRoot('uninstall')
+  if (all) return reportAll(await uninstallAll())
   if (config !== undefined) return uninstallByConfig(config, socket)
   const path = await findSocket(socket, EXIT.environment)
   await askToUninstall(path).catch((error: unknown) => {
@@ -31,6 +35,14 @@ export async function uninstallCommand({ socket, config }: UninstallOptions): Pr
     )
   })
   return 0
+}
+
+function reportAll({ removed, kept, left }: UninstalledAll): number {
+  for (const what of removed) process.stdout.write(`removed: ${what}\n`)
+  for (const what of kept) process.stdout.write(`kept: ${what}\n`)
+  if (removed.length + kept.length + left.length === 0) process.stdout.write('nothing is left here\n')
+  for (const what of left) process.stderr.write(`trireme: ${what}\n`)
+  return left.length === 0 ? 0 : 1
 }
 
 async function uninstallByConfig(file: string, socket: string | undefined): Promise<number> {
