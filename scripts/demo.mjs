@@ -77,6 +77,7 @@ async function demonstrate() {
   await showRefused('a PU app=batch', ['run', ...socket, '--label', 'app=batch', '--'])
   await showRefused('a process that is no PU', undefined)
   await showFlows()
+  await showReload()
   await showWire(wire)
   await end(wire)
   await end(web)
@@ -149,6 +150,20 @@ async function showFlows() {
   await until('the flows are recorded', undefined, isComplete).catch(() => undefined)
   printTable(flows.map(row))
   for (const [what, isLike] of Object.entries(has)) check(flows.some(isLike), what)
+}
+
+/** The connections that stand are not asked about: nothing that the new policy allows ends. */
+async function showReload() {
+  say('The policy changes to let app=batch in, and `trireme reload` puts it in force:')
+  writeFileSync(
+    join(folder, 'policy.yaml'),
+    POLICY.replace('from: { app: frontend }', 'from: { app: batch }'),
+  )
+  const reloaded = await run(trireme, ['reload', ...socket])
+  check(reloaded.code === 0, reloaded.said.trim().split('\n').at(-1))
+  const asBatch = ['run', ...socket, '--label', 'app=batch', '--']
+  const { code, said } = await run(trireme, [...asBatch, ...curl('-s')])
+  check(code === 0 && said.includes(PAGE), `app=batch gets its page: ${said.split('\n')[0]}`)
 }
 
 async function readFlows() {

@@ -109,3 +109,24 @@ it('the whole tree is inside, and goes back when the PU is taken down', async ()
   await runCommand(['kill', ...children, String(pid)])
   await eventually('they end', async () => !(await runCommand(['kill', '-0', String(pid)])).stdout)
 })
+
+it('a process that is released is no PU any more, by its number or by the ID of its PU', async () => {
+  const release = (pu: string) =>
+    server.host.namespace.run([TRIREME, 'release', '--socket', server.socket, pu], { env: server.env })
+  const echo = teardown.own(
+    new JSONLinesProcess(b.namespace.inside(underShell(program('echo-server', '7000')))),
+  )
+  const pid = Number(await echo.next())
+  await echo.next()
+  const target = { address: b.addresses.IPv4, port: 7000 }
+  for (const name of ['pid', 'id']) {
+    const { stdout } = await adopt(server, pid, '--label', 'app=web', '--port', '7000')
+    expect(teardown.own(await connectPlainly(a, target)).outcome).toMatchObject({ connected: false })
+    expect(await release(name === 'pid' ? String(pid) : stdout.trim())).toMatchObject({ code: 0, stdout })
+    expect((await server.status()).pus).toEqual([])
+    expect(teardown.own(await connectPlainly(a, target)).outcome).toMatchObject({ connected: true })
+  }
+  for (const pu of [String(pid), 'abcdef012345']) {
+    expect(await release(pu)).toMatchObject({ code: 2, stderr: expect.stringContaining('trireme status') })
+  }
+})

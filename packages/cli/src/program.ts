@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { AdoptOptions } from './commands/adopt.js'
 import type { FlowsOptions } from './commands/flows.js'
 import type { ProtectOptions } from './commands/protect.js'
+import type { ReleaseOptions } from './commands/release.js'
 import type { ReloadOptions } from './commands/reload.js'
 import type { SessionOptions } from './commands/session.js'
 import type { SessionHookOptions } from './commands/session-install.js'
@@ -49,6 +50,7 @@ export function buildProgram(finish: (exitStatus: number) => void): Command {
   addDaemon(program, finish)
   addRun(program, finish)
   addAdopt(program, finish)
+  addRelease(program, finish)
   addUnits(program, finish)
   addSession(program, finish)
   addViews(program, finish)
@@ -113,6 +115,18 @@ function addAdopt(program: Command, finish: Finish): void {
     .action(async (pid: string, options: AdoptOptions) => {
       const { adoptCommand } = await import('./commands/adopt.js')
       finish(await adoptCommand(options, pid))
+    })
+}
+
+function addRelease(program: Command, finish: Finish): void {
+  program
+    .command('release')
+    .description('enforce a processing unit no more: the inverse of adopt; prints its ID')
+    .option(...SOCKET)
+    .argument('<pu>', 'its ID, or the number of a process in it')
+    .action(async (pu: string, options: ReleaseOptions) => {
+      const { releaseCommand } = await import('./commands/release.js')
+      finish(await releaseCommand(options, pu))
     })
 }
 
@@ -189,16 +203,22 @@ function addViews(program: Command, finish: Finish): void {
     .description('show the daemon and its processing units; exit status 3 if it is not ready')
     .option(...SOCKET)
     .option('--json', 'as one JSON object')
+    .option('--wide', 'show tags whole instead of cutting them to the terminal')
     .action(async (options: StatusOptions) => {
       const { statusCommand } = await import('./commands/status.js')
       finish(await statusCommand(options))
     })
   program
     .command('flows')
-    .description('show which connections were accepted and refused, and why')
+    .description('show which connections were accepted and refused, and why, a line each')
     .option(...SOCKET)
-    .option('--follow', 'go on with new ones')
-    .option('--json', 'one JSON object a line')
+    .option('-n, --lines <number>', 'the latest so many')
+    .option('--since <time>', 'from this time on: 2030-01-31T12:00:00Z, or 30s, 15m, 2h, 7d ago')
+    .option('--verdict <verdict>', 'accept, reject or observed')
+    .option('--pu <id>', 'of the PU with this ID, or whose ID begins so')
+    .option('--tag <key=value>', 'with this tag at either end')
+    .option('--follow', "go on with new ones, a line for each end's record")
+    .option('--json', "one JSON object a line, for each end's record")
     .action(async (options: FlowsOptions) => {
       const { flowsCommand } = await import('./commands/flows.js')
       finish(await flowsCommand(options))

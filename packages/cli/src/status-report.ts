@@ -68,8 +68,29 @@ export interface StatusReport {
   readonly counters: Counters
   /** The kernel's queue that PUs of the host's network namespace share; absent where there is none. */
   readonly queue?: KernelQueue
+  /** Between whom connections were refused or not answered, the most frequent first. */
+  readonly refusals: readonly RepeatedRefusal[]
   /** What needs somebody's attention, one sentence each. */
   readonly problems: readonly string[]
+}
+
+/** A peer and a PU between which connections were refused. */
+export interface RepeatedRefusal {
+  readonly contextID: string
+  /** `client`: the PU connects to the peer. */
+  readonly role: 'client' | 'server'
+  /** The peer's. */
+  readonly address: string
+  /** Server ID of the peer's node, or the empty string where it has proved none. */
+  readonly issuer: string
+  readonly reason: string
+  readonly count: number
+  /** ISO 8601, UTC. */
+  readonly last: string
+}
+
+interface RefusalSource {
+  repeatedRefusals?(): readonly RepeatedRefusal[]
 }
 
 /** What a status report is made of. */
@@ -105,6 +126,9 @@ export function statusReport(sources: StatusSources): StatusReport {
     counters: { ...flows.counters(), ...enforcerCounters(enforcers) },
     kernel: { takesConnectionMarks: enforcers.some(enforcer => enforcer.takesConnectionMarks()) },
     ...sharedQueue(enforcers),
+    refusals: enforcers
+      .flatMap((enforcer: NfqEnforcer & RefusalSource) => enforcer.repeatedRefusals?.() ?? [])
+      .toSorted((one, other) => other.count - one.count),
     problems: problems.list(),
   }
 }

@@ -4,20 +4,36 @@ import { describeAuth } from './auth/describe-auth.js'
 import { printable } from './printable.js'
 import type { PUStatus, StatusReport } from './status-report.js'
 
-const HEADINGS = ['ID', 'NAME', 'KIND', 'PID', 'MODE', 'TAGS', 'PORTS', 'QUEUE', 'COUNTERS']
+const HEADINGS = ['ID', 'NAME', 'KIND', 'PID', 'MODE', 'PORTS', 'TAGS']
+/** Peers that are refused again and again; `--json` shows all. */
+const MAX_REFUSALS = 10
 
-/** A status report for people. */
-export function statusText(report: StatusReport): string {
-  const { serverID, version, tokens, authorization, pus, counters, problems } = report
-  const lines = [
-    `${serverID} is ready: trireme ${version}, mode ${describeAuth(report)}, tokens ${tokens}, authorization ${authorization}`,
-    ...warnings(report),
-    ...problems.map(problem => `problem: ${problem}`),
-    `flows: ${countersText(counters) || 'none yet'}`,
-    ...(report.queue ? [`queue of all PUs on the host's network: ${queueText(report.queue)}`] : []),
-    ...(pus.length === 0 ? ['no PUs'] : table([HEADINGS, ...pus.map(cells)])),
+/**
+ * A status report for people, in sections: the daemon, its PUs, what was counted, who is refused again and again, what needs attention.
+ * @param width columns to which tags are cut. Default: they are shown whole.
+ */
+export function statusText(report: StatusReport, width?: number): string {
+  const sections: readonly (readonly [string, readonly string[]])[] = [
+    ['daemon', daemonLines(report)],
+    [`PUs: ${report.pus.length || 'none'}`, puLines(report.pus, width)],
+    ['counters', counterLines(report)],
+    ['refused again and again', refusalLines(report)],
+    ['problems', report.problems],
   ]
-  return lines.map(line => `${printable(line)}\n`).join('')
+  return sections
+    .filter(([heading, lines]) => lines.length > 0 || heading.startsWith('PUs'))
+    .map(([heading, lines]) => [heading, ...lines.map(line => `  ${printable(line)}`)].join('\n'))
+    .join('\n\n')
+    .concat('\n')
+}
+
+function daemonLines(report: StatusReport): readonly string[] {
+  const { serverID, version, tokens, authorization, policy } = report
+  return [
+    `${serverID} is ready: trireme ${version}, mode ${describeAuth(report)}, tokens ${tokens}, authorization ${authorization}`,
+    `policy ${policy.file}: ${policy.rules} rules, digest ${policy.digest}, in force since ${policy.since}`,
+    ...warnings(report),
+  ]
 }
 
 function warnings({ mode, accepts, bind }: StatusReport): readonly string[] {
@@ -31,18 +47,42 @@ function warnings({ mode, accepts, bind }: StatusReport): readonly string[] {
   ]
 }
 
-function cells(pu: PUStatus): readonly string[] {
-  const { id, name, kind, pid, mode, tags, ports, queue, counters } = pu
+function puLines(pus: readonly PUStatus[], width: number | undefined): readonly string[] {
+  if (pus.length === 0) return []
+  return table([HEADINGS, ...pus.map(cells)]).map(line => (width === undefined ? line : cut(line, width - 2)))
+}
+
+function cells({ id, name, kind, pid, mode, tags, ports }: PUStatus): readonly string[] {
+  const own = tags.filter(tag => !isReservedTagKey(tag))
+  return [id, name, kind, String(pid ?? '-'), mode, ports.join(' ') || '-', own.join(' ') || '-']
+}
+
+function cut(line: string, width: number): string {
+  const shown = [...printable(line)]
+  return shown.length <= width ? line : `${shown.slice(0, Math.max(width - 1, 1)).join('')}…`
+}
+
+function counterLines({ counters, queue, pus }: StatusReport): readonly string[] {
   return [
-    id,
-    name,
-    kind,
-    String(pid ?? '-'),
-    mode,
-    tags.filter(tag => !isReservedTagKey(tag)).join(' ') || '-',
-    ports.join(' ') || '-',
-    queue ? queueText(queue) : '-',
-    countersText(counters) || '-',
+    `flows: ${countersText(counters) || 'none yet'}`,
+    ...(queue ? [`queue of all PUs on the host's network: ${queueText(queue)}`] : []),
+    ...pus.flatMap(pu => {
+      const text = [pu.queue && queueText(pu.queue), countersText(pu.counters)].filter(Boolean).join('; ')
+      return text === '' ? [] : [`PU ${pu.id} (${pu.name}): ${text}`]
+    }),
+  ]
+}
+
+/** The most frequent first. */
+function refusalLines({ refusals }: StatusReport): readonly string[] {
+  const repeated = refusals.filter(({ count }) => count > 1)
+  const rest = repeated.length - MAX_REFUSALS
+  return [
+    ...repeated.slice(0, MAX_REFUSALS).map(({ contextID, role, address, issuer, reason, count, last }) => {
+      const way = role === 'client' ? `PU ${contextID} → ${address}` : `${address} → PU ${contextID}`
+      return `${way}${issuer && ` (${issuer})`}: ${reason}, ${count} times, last at ${last}`
+    }),
+    ...(rest > 0 ? [`and ${rest} more: trireme status --json`] : []),
   ]
 }
 

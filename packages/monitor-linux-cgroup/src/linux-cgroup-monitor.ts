@@ -96,10 +96,10 @@ class CgroupMonitor implements LinuxCgroupMonitor {
   }
 
   async handleRequest(request: PURequest, caller: PUCaller): Promise<{ readonly contextID: string }> {
-    const { event, contextID } = request
+    const { event } = request
     if (event === 'create') return this.#create(request, caller)
     if (event === 'start') return this.#startFor(request, caller)
-    if (contextID === undefined) throw new TypeError('contextID: missing, expected that of the PU')
+    const contextID = request.contextID ?? (await this.#puOf(request.pid))
     await this.#queue.run(contextID, () => this.#change(contextID, event, caller))
     return { contextID }
   }
@@ -165,6 +165,14 @@ class CgroupMonitor implements LinuxCgroupMonitor {
     // What listens already is not to be left open until the next look.
     if (request.scope === 'tree') await running.lookAnew()
     return { contextID }
+  }
+
+  async #puOf(pid: number | undefined): Promise<string> {
+    if (pid === undefined)
+      throw new TypeError('contextID: missing, expected that of the PU, or pid of a process in it')
+    const context = await this.#require().ofProcess(pid)
+    if (context) return context.contextID
+    throw new TriremeError('ERR_PU_UNKNOWN', `pid ${pid}: it is in no PU of processes`)
   }
 
   async #create(request: PURequest, caller: PUCaller): Promise<{ readonly contextID: string }> {

@@ -7,12 +7,14 @@ import { statusText } from '../status-text.js'
 export interface StatusOptions {
   readonly socket?: string
   readonly json?: boolean
+  readonly wide?: boolean
 }
 
-/** `trireme status`: ends with 0 if the daemon is ready. */
-export async function statusCommand({ socket, json = false }: StatusOptions): Promise<number> {
+/** `trireme status`: ends with 0 if the daemon is ready. On a terminal, tags are cut to its width. */
+export async function statusCommand({ socket, json = false, wide = false }: StatusOptions): Promise<number> {
   const path = await findSocket(socket, EXIT.environment)
   const report = (await askDaemon({ socket: path, method: 'GET', path: '/v1/status' })) as StatusReport
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : statusText(report))
+  const width = wide ? undefined : process.stdout.columns
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : statusText(report, width))
   return 0
 }

@@ -11,6 +11,10 @@ function ownFolder(): string {
   return uid === 0 ? SOCKET_FOLDER : join(SOCKET_FOLDER, 'users', String(uid))
 }
 
+function isSocket(name: string): boolean {
+  return name.endsWith('.sock')
+}
+
 /**
  * The socket to ask: the one given, else the only one in the folder.
  * @throws CommandFailure with this exit status where there is not exactly one.
@@ -22,8 +26,16 @@ export async function findSocket(
 ): Promise<string> {
   if (given !== undefined) return given
   const names = await readdir(folder).catch(() => [])
-  const [socket, ...others] = names.filter(name => name.endsWith('.sock')).map(name => join(folder, name))
+  const [socket, ...others] = names.filter(isSocket).map(name => join(folder, name))
   if (socket !== undefined && others.length === 0) return socket
+  const isElsewhere =
+    process.geteuid?.() !== 0 && (await readdir(SOCKET_FOLDER).catch(() => [])).some(isSocket)
+  if (socket === undefined && isElsewhere) {
+    throw new CommandFailure(
+      exitStatus,
+      `daemons are running here, and none that you may use (no ${folder}/*.sock): run this as root, or have root name you under \`users\` in the configuration`,
+    )
+  }
   const message =
     socket === undefined
       ? `no daemon is running here (no ${folder}/*.sock): start one with \`trireme daemon --config FILE\`, or name its socket with --socket`
