@@ -9,8 +9,6 @@ export interface FlowEndpointJSON extends Omit<FlowEndpoint, 'tags'> {
 export interface FlowJSON extends Omit<FlowRecord, 'source' | 'destination'> {
   readonly source: FlowEndpointJSON
   readonly destination: FlowEndpointJSON
-  /** A sentence for people: what is likely behind the reason. */
-  readonly hint?: string
 }
 
 export function flowJSON(record: FlowRecord): FlowJSON {

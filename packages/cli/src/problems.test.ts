@@ -12,7 +12,7 @@ it('logs a problem once and keeps it', () => {
   expect(problems.has('not-enforced')).toBe(true)
   expect(problems.has('not-watched')).toBe(false)
   expect(problems.list()).toEqual([
-    'PU a: not enforced again; its earlier rules stay, and all rules of ended PUs with them (no policy)',
+    'PU a: not enforced again; its earlier rules stay, and all rules of ended PUs with them: mend the cause, then restart the daemon (no policy)',
   ])
 })
 

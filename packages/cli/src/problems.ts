@@ -5,11 +5,14 @@ import { messageOf } from './failure.js'
 import type { Log } from './log.js'
 
 const EXPLANATIONS: Readonly<Record<MonitorProblem['kind'], string>> = {
-  'context-unreadable': 'its state could not be read; its processes go on without an identity',
-  'not-enforced': 'not enforced again; its earlier rules stay, and all rules of ended PUs with them',
+  'context-unreadable':
+    'its state could not be read; its processes go on without an identity: start them anew with `trireme run`',
+  'not-enforced':
+    'not enforced again; its earlier rules stay, and all rules of ended PUs with them: mend the cause, then restart the daemon',
   'not-watched': 'its end, or what it listens on, may be seen late',
-  'not-removed': 'ended, and could not be removed completely',
-  'ports-not-enforced': 'it listens on a port that cannot be given to it',
+  'not-removed': 'ended, and could not be removed completely: mend the cause, then restart the daemon',
+  'ports-not-enforced':
+    'it listens on a port that cannot be given to it: declare the port with --port, or --port auto',
 }
 
 const OF_CONTAINERS: Readonly<Record<Exclude<DockerMonitorProblem['kind'], 'engine-back'>, string>> = {

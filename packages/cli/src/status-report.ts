@@ -4,6 +4,7 @@ import {
   formatTag,
   type PUInfo,
   type PUKind,
+  type RepeatedRefusal,
   type Trireme,
 } from '@trireme/core'
 import type { KernelQueue, NfqEnforcer } from '@trireme/enforcer-nfq'
@@ -74,25 +75,6 @@ export interface StatusReport {
   readonly problems: readonly string[]
 }
 
-/** A peer and a PU between which connections were refused. */
-export interface RepeatedRefusal {
-  readonly contextID: string
-  /** `client`: the PU connects to the peer. */
-  readonly role: 'client' | 'server'
-  /** The peer's. */
-  readonly address: string
-  /** Server ID of the peer's node, or the empty string where it has proved none. */
-  readonly issuer: string
-  readonly reason: string
-  readonly count: number
-  /** ISO 8601, UTC. */
-  readonly last: string
-}
-
-interface RefusalSource {
-  repeatedRefusals?(): readonly RepeatedRefusal[]
-}
-
 /** What a status report is made of. */
 export interface StatusSources {
   readonly config: Config
@@ -127,7 +109,7 @@ export function statusReport(sources: StatusSources): StatusReport {
     kernel: { takesConnectionMarks: enforcers.some(enforcer => enforcer.takesConnectionMarks()) },
     ...sharedQueue(enforcers),
     refusals: enforcers
-      .flatMap((enforcer: NfqEnforcer & RefusalSource) => enforcer.repeatedRefusals?.() ?? [])
+      .flatMap(enforcer => enforcer.repeatedRefusals())
       .toSorted((one, other) => other.count - one.count),
     problems: problems.list(),
   }
