@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { withClosedPorts } from './closed-ports.js'
+import { withClosedPorts, withoutClosedPorts } from './closed-ports.js'
 import { decideIdentity } from './decide-identity.js'
 import { DENY_ALL, type PUPolicy } from './policy.js'
 import { compileRules } from './rule-set.js'
@@ -41,4 +41,13 @@ it('rejects peers without identity there first, over both protocols and families
 it('changes nothing where no port is closed', () => {
   expect(withClosedPorts(OPEN)).toBe(OPEN)
   expect(withClosedPorts(OPEN, [])).toBe(OPEN)
+})
+
+it('is undone exactly, and only where it was done', () => {
+  const ports = [{ first: 81, last: 81 }]
+  expect(withoutClosedPorts(withClosedPorts(OPEN, ports), ports)).toEqual(OPEN)
+  expect(withoutClosedPorts(OPEN, ports)).toBe(OPEN)
+  expect(
+    withoutClosedPorts(withClosedPorts(OPEN, ports), [{ first: 82, last: 82 }]).networkACLs,
+  ).toHaveLength(3)
 })

@@ -40,6 +40,7 @@ export { checkPolicy } from './check-policy.js'
 export { checkNodeOptions } from './check-trireme-options.js'
 export { type CIDR, formatCIDR, parseCIDR } from './cidr.js'
 export { type Clock, systemClock } from './clock.js'
+export { withoutClosedPorts } from './closed-ports.js'
 export { collectors, noCollector } from './collector.js'
 export {
   type AggregatingCollector,

@@ -63,7 +63,10 @@ export interface PUInfo {
 export interface Enforcement {
   /** New connections of the PU, either direction. */
   readonly queueNumber: number
-  /** Whether segments of TCP connections that no rule knows go there too: the PU may have connections to adopt. Default false. */
+  /**
+   * Whether all segments of TCP connections that no rule knows go there: the PU may have connections to adopt. Default false: so many a
+   * second as show which connections have lost their entry.
+   */
   readonly adopts?: boolean
   /**
    * The epoch, 0 to 15, into which the rules of the PU's network namespace put connections from now on. Connections of another

@@ -47,7 +47,7 @@ export class Epochs {
     if (epoch !== this.#current) {
       this.#current = epoch
       this.#settleUntilMs = this.#options.now() + SETTLE_FOR_MS
-      this.#settle()
+      this.#settle(true)
     } else if (this.#unsettled > 0) this.#settle()
   }
 
@@ -74,11 +74,11 @@ export class Epochs {
     this.#settleUntilMs = 0
   }
 
-  #settle(): void {
+  #settle(isStart = false): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#attempt(() => {
-      this.#unsettled = this.#options.settlement.settle(this.#current)
+      this.#unsettled = this.#options.settlement.settle(this.#current, isStart)
     })
     if (this.#options.now() >= this.#settleUntilMs) return
     this.#timer = setTimeout(() => this.#settle(), SETTLE_AGAIN_MS).unref()

@@ -68,6 +68,7 @@ export interface NamespaceDatapathOptions {
   /** Its epoch is that of connections that are decided now; `setPU` may advance it. */
   readonly filterQueue: FilterQueue
   readonly triremeNetworks: CompiledNetworks
+  /** Milliseconds that only grow. */
   readonly now: () => number
   readonly onError: (error: unknown) => void
   /** The user's own step; none by default. */
@@ -128,7 +129,9 @@ export class NamespaceDatapath {
       answerers: new Sources(),
       out: new Uint8Array(MAX_PACKET_BYTES),
     }
-    for (const flow of options.liveFlows ?? []) this.#path.live.restore(flow)
+    // Of another process's clock.
+    const addedAtMs = Number.NEGATIVE_INFINITY
+    for (const flow of options.liveFlows ?? []) this.#path.live.restore({ ...flow, addedAtMs })
     this.#refusals = new Refusals(this.#path)
     this.#processing = options.processor && new PacketProcessing(options.processor, onError)
     const openConnectionsOf = options.openConnections ?? openConnections
@@ -328,7 +331,7 @@ export class NamespaceDatapath {
 
   #decideArrival(arrival: Arrival, adoption: Adoption | undefined): Verdict {
     const { pu, state, packet } = arrival
-    const isMidStream = pu && adoption && state === 'none' && !packet.isSyn
+    const isMidStream = pu && state === 'none' && !packet.isSyn
     if (isMidStream) return decideMidStream(this.#path, pu, arrival, adoption)
     return decide(this.#path, arrival)
   }

@@ -57,8 +57,10 @@ export interface NfqEnforcerOptions {
   readonly aliases?: readonly string[]
   /** Hears what went wrong beside the packets; as often as it does. */
   readonly onError?: (error: unknown) => void
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970: what records and certificates are judged by. */
   readonly now?: () => number
+  /** Milliseconds that only grow, whatever becomes of the clock: what lifetimes and rates are measured by. */
+  readonly monotonicNow?: () => number
   /** Opens the packet queue; the kernel's by default. */
   readonly openQueue?: (options: PacketQueueOptions) => PacketQueue
   /** Tells the connections of a network namespace; the kernel by default. */

@@ -35,7 +35,7 @@ import type {
   NfqEnforcerOptions,
   NfqEnforcerStats,
 } from './nfq-enforcer-options.js'
-import { policyDigest } from './policy-digest.js'
+import { closesOpenPort, policyDigest } from './policy-digest.js'
 import { readNameServers, resolverWarnings } from './resolver-warnings.js'
 
 const RENEWAL_CHECK_MS = 5000
@@ -66,6 +66,7 @@ interface Enforced {
 class Enforcing implements NfqEnforcer {
   readonly #options: NfqEnforcerOptions
   readonly #now: () => number
+  readonly #monotonicNow: () => number
   readonly #onError: (error: unknown) => void
   readonly #networks: Networks
   readonly #processor: PacketProcessor | undefined
@@ -86,9 +87,10 @@ class Enforcing implements NfqEnforcer {
     this.#processor = components.processor
     this.#networks = networks
     this.#now = options.now ?? Date.now
+    this.#monotonicNow = options.monotonicNow ?? (() => performance.now())
     this.#onError = options.onError ?? (() => {})
     this.#triremeNetworks = new LiveNetworks(networks.trireme)
-    this.#reporter = new Reporter(collector, this.#now)
+    this.#reporter = new Reporter(collector, this.#now, this.#monotonicNow)
     const onError = (_contextID: string, error: unknown) => this.#onError(error)
     this.#memory = new FlowMemory(options.journal ?? inMemoryFlowJournal(), this.#onError)
     const suites = [{ secrets, tokenEngine }, ...accepted]
@@ -161,9 +163,11 @@ class Enforcing implements NfqEnforcer {
     const { contextID, ownAddresses = NO_ADDRESSES } = context
     const { adopt = 'keep', onPolicyChange = 'revoke' } = this.#options
     const isFirst = !this.#enforced.has(contextID)
-    const digest = policyDigest(context.policy)
+    const digest = policyDigest(context.pu)
     const known = this.#memory.policy(contextID)
-    const mayRevoke = onPolicyChange === 'revoke' && known !== undefined && known !== digest
+    const isNarrower = closesOpenPort(datapath.pu(contextID)?.pu.runtime, context.pu.runtime)
+    const isOther = known !== undefined && (known !== digest || isNarrower)
+    const mayRevoke = onPolicyChange === 'revoke' && isOther
     try {
       // What was in force in the time of an earlier process has let its connections in already: others it may have made up since.
       const isKnown = this.#memory.addresses(contextID) !== undefined
@@ -186,7 +190,7 @@ class Enforcing implements NfqEnforcer {
   #snapshot({ runtime }: PUInfo): Adoption {
     const { readSockets = readConnectedSockets } = this.#options
     const sockets = socketsOf(runtime, readSockets(socketNamespaceOf(runtime.isolation)))
-    const untilMs = runtime.isolation.by === 'interfaces' ? this.#now() + ADOPT_BEHIND_MS : Infinity
+    const untilMs = runtime.isolation.by === 'interfaces' ? this.#monotonicNow() + ADOPT_BEHIND_MS : Infinity
     return new Adoption(sockets, untilMs)
   }
 
@@ -293,7 +297,7 @@ class Enforcing implements NfqEnforcer {
       liveFlows,
       onLiveFlow: flow => this.#memory.noteFlow(namespace, flow),
       triremeNetworks: this.#triremeNetworks,
-      now: this.#now,
+      now: this.#monotonicNow,
       onError: this.#onError,
       ...(this.#processor && { processor: this.#processor }),
       ...(openQueue && { openQueue }),

@@ -44,10 +44,15 @@ export class Settlement {
     })
   }
 
-  /** Settles what can be settled now, and says how many connections of other epochs are left. */
-  settle(current: number): number {
+  /**
+   * Settles what can be settled now, and says how many connections of other epochs are left. At the start of an epoch those are asked
+   * about, too, whose entries are gone.
+   */
+  settle(current: number, isStart = false): number {
     return this.#with(connections => {
-      const others = connections.list().filter(({ mark }) => epochOfMark(mark) !== current)
+      const listed = connections.list()
+      if (isStart) this.#endWithoutEntry(connections, listed)
+      const others = listed.filter(({ mark }) => epochOfMark(mark) !== current)
       if (others.length === 0) return 0
       const sockets = connections.sockets()
       const known = new Set(sockets.map(({ key }) => key))
@@ -96,15 +101,33 @@ export class Settlement {
     this.#path.live.removeWhere(({ key }) => isTheirs(key))
   }
 
-  /** Forgets the live flows that the kernel knows no connection of. */
+  /** Forgets the live flows of which the kernel has neither entry nor socket. */
   prune(): void {
     const { live, now } = this.#path
     const oldest = now() - YOUNG_MS
-    const listed = this.#with(connections => connections.list())
+    this.#with(connections => {
+      const old = this.#withoutEntry(connections.list()).filter(flow => flow.addedAtMs < oldest)
+      if (old.length === 0) return
+      const sockets = new Set(connections.sockets().map(({ key }) => key))
+      const gone = new Set(old.filter(flow => !sockets.has(socketOf(flow))))
+      live.removeWhere(flow => gone.has(flow))
+    })
+  }
+
+  #withoutEntry(listed: readonly Connection[]): readonly LiveFlow[] {
     const clients = new Set(listed.map(({ asClient }) => asClient))
     const servers = new Set(listed.map(({ asServer }) => asServer))
     const isGone = ({ role, key }: LiveFlow) => !(role === 'client' ? clients : servers).has(key)
-    live.removeWhere(flow => flow.addedAtMs < oldest && isGone(flow))
+    return [...this.#path.live.values()].filter(isGone)
+  }
+
+  /** A connection goes on without its entry (see `decideMidStream`), and may end without it. */
+  #endWithoutEntry(connections: Connections, listed: readonly Connection[]): void {
+    const revoked = new Set(this.#withoutEntry(listed).filter(flow => this.#judgeFlow(flow) === 'revoked'))
+    if (revoked.size === 0) return
+    const keys = new Set([...revoked].map(socketOf))
+    connections.end(connections.sockets().filter(({ key }) => keys.has(key)))
+    this.#path.live.removeWhere(flow => revoked.has(flow))
   }
 
   #judge(connection: Connection, sockets: ReadonlySet<string>): Outcome {
@@ -180,6 +203,11 @@ function worst(outcomes: readonly (Outcome | undefined)[]): Outcome {
 
 function isSame(pu: PUContext): (other: PUContext) => boolean {
   return other => other.contextID === pu.contextID
+}
+
+/** The flow key of the packets that leave the PU's socket. */
+function socketOf({ role, key }: Pick<LiveFlow, 'role' | 'key'>): string {
+  return role === 'client' ? key : reverse(key)
 }
 
 /** The flow key of the packets that travel the other way. */

@@ -115,16 +115,23 @@ function synRules(side: PUSide, queueNumber: number): readonly Rule[] {
   ]
 }
 
-/** A SYN-ACK is dropped in silence: the SYN that is sent again makes its entry anew. */
+/** So many segments of connections without an entry are looked at; what comes beyond is sent again, if it is of one that lives. */
+const MID_STREAM_PER_SECOND = 1000
+
+/**
+ * The enforcer knows connections whose entry is gone, and refuses others. A SYN-ACK is dropped in silence: the SYN that is sent again
+ * makes its entry anew.
+ */
 function midStreamRules(
-  { names, filterQueue }: PUContext,
+  { filterQueue }: PUContext,
   { queueNumber, adopts = false }: Enforcement,
 ): readonly Rule[] {
   const resettable = rule`-p tcp -m tcp ! --tcp-flags SYN SYN ${HAS_NO_OVERLAY_OPTION}`
+  const [showState, queue] = queueTo(queueNumber)
   return [
-    ...(adopts ? queueTo(queueNumber).map(rest => rule`${resettable} ${rest}`) : []),
+    rule`${resettable} ${showState}`,
+    rule`${resettable} ${adopts ? [] : atMost(MID_STREAM_PER_SECOND)} ${queue}`,
     logTo(filterQueue, { queueNumber, outcome: 'drop.mid-stream' }),
-    rule`${resettable} ${atMost(100)} -g ${names.refuse}`,
     rule`-j DROP`,
   ]
 }

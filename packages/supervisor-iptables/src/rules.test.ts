@@ -140,9 +140,11 @@ describe('the rules', () => {
       `-g ID-${hash}`,
     ])
     expect(puChain('synOut').slice(2)).toEqual([`-d 10.0.0.0/8 -g Q-${hash}`, `-g OD-${hash}`])
+    const midStream = '-p tcp -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254'
     expect(puChain('midStream')).toEqual([
+      `${midStream} -j CONNMARK --restore-mark --nfmask 0xfff00000 --ctmask 0x7f00000`,
+      `${midStream} -m limit --limit 1000/s --limit-burst 1000 -j NFQUEUE --queue-num 4097`,
       log('drop.mid-stream'),
-      '-p tcp -m tcp ! --tcp-flags SYN SYN ! --tcp-option 254 -m limit --limit 100/s --limit-burst 100 -g REFUSE',
       '-j DROP',
     ])
     expect(chain(names.refuse)).toEqual(['-j MARK --set-xmark 0x18700000/0xfff00000', '-j ACCEPT'])

@@ -58,10 +58,10 @@ export class HandshakeSet {
     return ofMode ?? this.#sending
   }
 
-  /** Whether another key than that of `own` signs the PU's records now, or in another suite. */
+  /** Whether `own` is no record to send any more: another key signs the PU's records now, or in another suite, or its time is not now. */
   isSuperseded(contextID: string, suite: Suite, own: OwnRecord): boolean {
     const { sending } = this
-    if (suiteByte(sending.suite) !== suiteByte(suite)) return true
+    if (suiteByte(sending.suite) !== suiteByte(suite) || !sending.issuer.isGood(own)) return true
     const current = sending.issuer.current(contextID)
     return current !== undefined && current.keyID !== own.keyID
   }

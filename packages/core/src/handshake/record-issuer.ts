@@ -10,6 +10,8 @@ export const RECORD_RENEWAL_MS = 60_000
 /** How long a record is good. */
 export const RECORD_LIFE_S = 180
 
+const RETRY_MS = 1000
+
 /** A record of a PU of this node, with the secret half of its ephemeral key. */
 export interface OwnRecord {
   readonly bytes: Uint8Array
@@ -18,6 +20,9 @@ export interface OwnRecord {
   readonly ephemeral: EphemeralKey
   /** The key ID of the record's signer. */
   readonly keyID: string
+  /** Seconds since 1970. */
+  readonly notBefore: number
+  /** Seconds since 1970. */
   readonly notAfter: number
 }
 
@@ -42,6 +47,8 @@ interface Issued {
   readonly subject: RecordSubject
   current: OwnRecord
   issuedAt: number
+  /** When a record was asked for last, by the clock as it was. */
+  triedAt: number
   /** The renewal that is under way. */
   renewal: Promise<void> | undefined
 }
@@ -99,7 +106,8 @@ export class RecordIssuer {
       }
     }
     const current = await this.#issue(subject)
-    return { subject, current, issuedAt: this.#options.now(), renewal: undefined }
+    const now = this.#options.now()
+    return { subject, current, issuedAt: now, triedAt: now, renewal: undefined }
   }
 
   remove(contextID: string): void {
@@ -116,11 +124,22 @@ export class RecordIssuer {
     for (const [hash, until] of previous.#ownHashes) this.#ownHashes.set(hash, until)
   }
 
-  /** The record to send now, or undefined where the PU has none that is still good. */
+  /**
+   * The record to send now, or undefined where the PU has none that is good. One that the clock has left behind, or is not there yet
+   * for, is renewed at once, at most once a second.
+   */
   current(contextID: string): OwnRecord | undefined {
     const issued = this.#issued.get(contextID)
     if (!issued) return undefined
-    return issued.current.notAfter * 1000 > this.#options.now() ? issued.current : undefined
+    if (this.isGood(issued.current)) return issued.current
+    if (Math.abs(this.#options.now() - issued.triedAt) >= RETRY_MS) void this.#renewOne(contextID, issued)
+    return undefined
+  }
+
+  /** Whether a verifier whose clock is ours would take the record now. */
+  isGood({ notBefore, notAfter }: OwnRecord): boolean {
+    const nowMs = this.#options.now()
+    return (notBefore - CLOCK_LEEWAY_S) * 1000 <= nowMs && nowMs < notAfter * 1000
   }
 
   /**
@@ -150,6 +169,7 @@ export class RecordIssuer {
     let generation: number
     do {
       generation = this.#generation
+      issued.triedAt = this.#options.now()
       try {
         issued.current = await this.#issue(issued.subject)
         issued.issuedAt = this.#options.now()
@@ -174,7 +194,7 @@ export class RecordIssuer {
     if (bytes.length > MAX_RECORD_BYTES) throw tooLarge(puID, tags, bytes.length)
     const hash = sha256(bytes)
     this.#ownHashes.set(hash.toString('latin1'), notAfter + CLOCK_LEEWAY_S)
-    return { bytes, hash, ephemeral, keyID: signedBy, notAfter }
+    return { bytes, hash, ephemeral, keyID: signedBy, notBefore, notAfter }
   }
 }
 

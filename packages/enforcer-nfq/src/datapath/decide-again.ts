@@ -37,8 +37,11 @@ export function decideAgain(path: Path, arrival: Arrival): Verdict {
     : drop('policy')
 }
 
-/** Where both ends have one entry, both must agree. */
-function flowsOf({ live }: Path, { packet, side, sharesEntry, state }: Arrival): readonly LiveFlow[] {
+/** What is known of the segment's connection. Where both ends have one entry, both must agree. */
+export function flowsOf(
+  { live }: Path,
+  { packet, side, sharesEntry, state }: FlowArrival,
+): readonly LiveFlow[] {
   const keys = [packet.flowKey(), packet.reverseFlowKey()] as const
   const [leaving, entering] = side === 'app' ? keys : ([keys[1], keys[0]] as const)
   const outbound = live.find('client', leaving, state)
@@ -48,3 +51,5 @@ function flowsOf({ live }: Path, { packet, side, sharesEntry, state }: Arrival):
     : []
   return [outbound, inbound, ...across].filter(flow => flow !== undefined)
 }
+
+type FlowArrival = Pick<Arrival, 'packet' | 'side' | 'sharesEntry' | 'state'>

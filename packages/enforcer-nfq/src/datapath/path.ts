@@ -42,7 +42,7 @@ export interface Path {
   readonly answerers: Sources
   /** Has connections of other epochs decided again, shortly. */
   readonly settleSoon: () => void
-  /** Milliseconds since 1970. */
+  /** Milliseconds that only grow, whatever becomes of the clock. */
   readonly now: () => number
   /** Where a rewritten packet is put. */
   readonly out: Uint8Array

@@ -57,13 +57,16 @@ const REMEMBERED_PEERS = 4096
 export class Reporter {
   readonly #collector: EventCollector
   readonly #now: () => number
+  readonly #monotonicNow: () => number
   readonly #refusedStrangers = new TokenBucket(REFUSED_STRANGERS_PER_SECOND)
   readonly #refusedPeers = new TwoGenerationMap<string, RefusedPeer>(REMEMBERED_PEERS)
   readonly #refusals = new RepeatedRefusals()
 
-  constructor(collector: EventCollector, now: () => number) {
+  /** @param now milliseconds since 1970. @param monotonicNow milliseconds that only grow; the same by default. */
+  constructor(collector: EventCollector, now: () => number, monotonicNow: () => number = now) {
     this.#collector = collector
     this.#now = now
+    this.#monotonicNow = monotonicNow
   }
 
   report(report: FlowReport): void {
@@ -97,9 +100,9 @@ export class Reporter {
 
   /** For how many refusals the record of this one stands; 0 where it makes none. */
   #countRefused({ pu: { contextID }, peer, decision: { reason }, role, key }: FlowReport): number {
-    const now = this.#now()
+    const now = this.#monotonicNow()
     const issuer = peer?.claims.issuer ?? ''
-    this.#refusals.note({ contextID, role, key, issuer, reason }, now)
+    this.#refusals.note({ contextID, role, key, issuer, reason }, this.#now())
     if (!peer && role === 'server') return this.#refusedStrangers.take(now) ? 1 : 0
     const name = peer ? JSON.stringify([issuer, peer.claims.puID]) : key.slice(18, 34)
     const refused = this.#refusedPeer(`${contextID} ${name}`)

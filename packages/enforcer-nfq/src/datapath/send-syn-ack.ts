@@ -34,7 +34,10 @@ export function sendSynAck(path: Path, arrival: Arrival): Verdict {
   const isProven = flow.isProven || path.sources.isProven(sourceOf(key), peer.claims.issuer, path.now())
   if (!isProven && flow.answersLeft-- <= 0) return drop('overload')
   flow.lastSeenMs = path.now()
-  if (flow.answer?.isn !== packet.sequence) {
+  // Nobody takes an answer whose record's time is not now: the clock was set.
+  const isAnswered = flow.answer?.isn === packet.sequence
+  const isGood = flow.answer && path.handshakes.of(flow.suite)?.issuer.isGood(flow.answer.own)
+  if (!flow.answer || !isAnswered || !isGood) {
     const answer = newAnswer(path, flow, packet.sequence)
     if (!answer) {
       path.reporter.report({

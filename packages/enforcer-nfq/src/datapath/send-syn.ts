@@ -11,7 +11,7 @@ import { accept, drop, type Verdict } from './verdict.js'
 
 /**
  * Step 1: the client's SYN leaves with the PU's record. A resend carries the same overlay, unless the node signs with another key
- * by now, since peers may have dropped the former; another ISN is another connection. The rule that queued the SYN has taken
+ * by now, since peers may have dropped the former, or the clock was set, and the record's time is not now; another ISN is another connection. The rule that queued the SYN has taken
  * from the entry what an earlier connection of the tuple left there.
  */
 export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {

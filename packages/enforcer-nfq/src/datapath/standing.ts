@@ -7,7 +7,7 @@ import type { PUContext } from './pu-context.js'
 import { deny } from './unidentified.js'
 import type { Verdict } from './verdict.js'
 
-/** Whether the flow's overlay may be sent again: it is the PU's own, and the node's key is still the one that signed it. */
+/** Whether the flow's overlay may be sent again: it is the PU's own, its record good, and the node's key still the one that signed it. */
 export function isCurrent(path: Path, flow: ClientFlow, pu: PUContext): boolean {
   if (flow.pu.contextID !== pu.contextID) return false
   return flow.stage !== 'syn-sent' || !path.handshakes.isSuperseded(pu.contextID, flow.suite, flow.own)

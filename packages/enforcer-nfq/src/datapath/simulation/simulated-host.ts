@@ -30,7 +30,7 @@ import { OWN_SOCKETS } from '../../testing/own-sockets.js'
 import type { BindMode } from '../path.js'
 import { PUContext } from '../pu-context.js'
 import { Reporter } from '../reporter.js'
-import type { Sockets } from '../sockets.js'
+import type { SocketPacket, Sockets } from '../sockets.js'
 import { hmacTokenEngine } from './hmac-token-engine.js'
 import { simulatedConnections } from './simulated-connections.js'
 import { applyRules, type ConntrackEntry } from './simulated-rules.js'
@@ -56,7 +56,7 @@ export interface SimulatedHostOptions {
   readonly showsStateBefore?: boolean
   /** What SYNs and SYN-ACKs of its kernel carry. Default: Linux's. */
   readonly synOptions?: readonly TcpOption[]
-  /** What the kernel says of single sockets. Default: every listener is the PU's, and there is no connection. */
+  /** What the kernel says of single sockets. Default: every listener is the PU's, and connections are its own sockets'. */
   readonly sockets?: Partial<Sockets>
   /** Whether the kernel can end sockets. Default true. */
   readonly canEndSockets?: boolean
@@ -64,6 +64,8 @@ export interface SimulatedHostOptions {
   readonly onQueued?: (host: SimulatedHost, bytes: Uint8Array) => void
   /** Without an enforcer every packet passes untouched. Default true. */
   readonly isEnforced?: boolean
+  /** Milliseconds since 1970 by the host's own clock, which may be set; that of the simulation by default. */
+  readonly wallClock?: () => number
 }
 
 export interface SimulatedPU {
@@ -126,7 +128,7 @@ export class SimulatedHost {
     const own = { secrets: this.secrets, tokenEngine: engine(hmacTokenEngine(this.secrets)) }
     this.handshakes = new HandshakeSet(options.suites ?? [own], {
       serverID: name,
-      now: clock.now,
+      now: options.wallClock ?? clock.now,
       onError: (_, error) => onError(error),
     })
     this.handshakes.listen()
@@ -134,18 +136,22 @@ export class SimulatedHost {
       collectFlowEvent: (record: FlowRecord) => void this.records.push(record),
       collectPUEvent: () => {},
     }
+    const hasConnection = (_: unknown, { packet, side }: SocketPacket) =>
+      simulatedConnections(this)
+        .sockets()
+        .some(({ key }) => key === (side === 'app' ? packet.flowKey() : packet.reverseFlowKey()))
     this.datapath = new NamespaceDatapath({
       handshakes: this.handshakes,
       authorization,
       ...(options.bind && { bind: options.bind }),
       ...(options.hostAliases && { aliases: options.hostAliases }),
       triremeNetworks: this.#networks,
-      reporter: new Reporter(collector, clock.now),
+      reporter: new Reporter(collector, options.wallClock ?? clock.now, clock.now),
       filterQueue: this.#filterQueue,
       now: clock.now,
       onError,
       openConnections: () => simulatedConnections(this, options.canEndSockets),
-      openSockets: () => ({ ...OWN_SOCKETS, ...options.sockets }),
+      openSockets: () => ({ ...OWN_SOCKETS, hasConnection, ...options.sockets }),
       openQueue: queueOptions => (this.#queue = openInMemoryPacketQueue(queueOptions)),
     })
   }
@@ -261,7 +267,6 @@ export class SimulatedHost {
       showsStateBefore: this.#options.showsStateBefore ?? true,
     })
     if (verdict.action === 'queue') this.#enqueue(waiting, verdict.queue, verdict.mark)
-    else if (verdict.action === 'refuse') this.#reject(waiting)
     else if (verdict.action === 'accept') this.#pass(waiting)
     else this.#forget(entry)
   }

@@ -34,7 +34,7 @@ export interface RuleInput {
 }
 
 export type RuleVerdict =
-  | { readonly action: 'accept' | 'drop' | 'refuse' }
+  | { readonly action: 'accept' | 'drop' }
   | { readonly action: 'queue'; readonly queue: number; readonly mark: number }
 
 const ACCEPT: RuleVerdict = { action: 'accept' }
@@ -52,7 +52,8 @@ export function applyRules(input: RuleInput): RuleVerdict {
   if (packet.isRst && !packet.hasOverlayOption) return ACCEPT
   const isReply = packet.flowKey() !== entry.original
   if (isOpeningSyn(packet)) return isReply ? DROP : trap(input, input.puQueue)
-  return packet.hasSyn || packet.hasOverlayOption ? DROP : { action: 'refuse' }
+  if (packet.hasSyn || packet.hasOverlayOption) return DROP
+  return { action: 'queue', queue: input.puQueue, mark: 0 }
 }
 
 function withState(input: RuleInput): RuleVerdict {
