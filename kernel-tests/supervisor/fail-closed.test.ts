@@ -1,4 +1,4 @@
-import { setStateCommand } from '@trireme/core'
+import { refuseCommand, setStateCommand } from '@trireme/core'
 import { describe, expect, it } from 'vitest'
 import { ipRule } from '../../packages/supervisor-iptables/src/pu-fixture.js'
 import { ADDRESSES, type Outcome } from './lab.js'
@@ -92,16 +92,18 @@ describe.each(MATRIX)('backend $backend, $family', ({ backend, family }) => {
     })
   })
 
-  it('a connection from before is reset, not left hanging', async () => {
+  it('a connection from before goes to the queue, which has it reset, and passes in no other way', async () => {
     await serve('peer', outside[1])
     const client = await scene
       .lab()
       .talk({ on: 'host', cgroup: scene.cgroup() }, 'hold', outside[1], String(PORT))
     await supervise()
+    const queue = await readQueues({ ...PASS_ALL, PA: ['accept', refuseCommand(COMMANDS)] })
     client.tell('x')
     await poll(() => client.lines.length === 2)
     const { result, ms } = client.lines[1] as Outcome
     expect(result).toBe('ECONNRESET')
+    expect(seen(queue)[0]).toMatchObject({ queue: PU_QUEUE, flags: 'PA', mark: 0 })
     expect(ms).toBeLessThan(PROMPT_MS)
   })
 
