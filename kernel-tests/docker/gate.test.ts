@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import {
@@ -120,6 +120,78 @@ describe('the gate', () => {
     await engine.mustDocker('restart', '-t', '0', id)
     await pus.until(id, 'start', 3)
     expect(pus.of(id)).toEqual(['create', 'start', 'stop', 'start', 'stop', 'start'])
+    expect(problems).toEqual([])
+  })
+})
+
+describe('an engine that starts its containers before it answers, as after a reboot', () => {
+  const COUNT = 8
+
+  it('has all containers of a restart policy back, each enforced before its first instruction', async () => {
+    const marks = join(engine.folder, 'marks')
+    await mkdir(marks)
+    const first = await monitored()
+    const names = Array.from({ length: COUNT }, (_, index) => `back-${index}`)
+    teardown.add(async () => void (await engine.docker('rm', '-f', ...names)))
+    const ids = await Promise.all(
+      Array.from({ length: COUNT }, (_, index) =>
+        engine.run(
+          [
+            ...[
+              '--restart',
+              'always',
+              '--name',
+              `back-${index}`,
+              '-l',
+              `app=a${index}`,
+              '-v',
+              `${marks}:/marks`,
+            ],
+            ...(index === 0 ? ['--network', 'none'] : []),
+          ],
+          ...['sh', '-c', `echo ran > /marks/back-${index}; exec sleep 600`],
+        ),
+      ),
+    )
+    await first.stop()
+    await engine.end()
+    await rm(marks, { recursive: true })
+    await mkdir(marks)
+    pus.events.length = 0
+    const early: string[] = []
+    pus.hold = async runtime => {
+      const name = runtime?.name ?? ''
+      await access(join(marks, name)).then(
+        () => void early.push(name),
+        () => {},
+      )
+    }
+    const monitor = await monitored({ waitForEngine: true })
+    expect(problems.map(({ kind }) => kind)).toEqual(['engine-awaited'])
+    await engine.begin()
+    await monitor.synchronized()
+    const running = await engine.mustDocker('ps', '-q', '--no-trunc')
+    expect(running.split('\n').sort()).toEqual([...ids].sort())
+    expect(monitor.list()).toHaveLength(COUNT)
+    expect(early).toEqual([])
+    await eventually('all have run', async () => (await readdir(marks)).length === COUNT)
+    expect(problems.map(({ kind }) => kind)).not.toContain('not-enforced')
+    expect(problems.at(-1)).toMatchObject({ kind: 'engine-back' })
+  })
+})
+
+describe('containers that end by themselves before they are enforced', () => {
+  it('are no problem, whatever their number', async () => {
+    await monitored({ gateSocket: join(engine.folder, 'gate', 'other.sock') })
+    const batches = Array.from({ length: 8 }, async () => {
+      for (let turn = 0; turn < 5; turn++) {
+        await engine.mustDocker('run', '--rm', '--runtime', 'runc', IMAGE, 'true')
+      }
+    })
+    await Promise.all(batches)
+    await eventually('all are removed', async () => (await engine.mustDocker('ps', '-aq')) === '')
+    const removed = () => pus.events.filter(({ event }) => event === 'destroy').length
+    await eventually('all are told of', () => removed() >= 40)
     expect(problems).toEqual([])
   })
 })

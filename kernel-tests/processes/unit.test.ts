@@ -2,7 +2,8 @@
  * `trireme protect`: systemd does not run here, so a test does what systemd does with the drop-in: makes the unit's cgroup, runs the
  * drop-in's command in it, then the service; removes the cgroup when the service has stopped.
  */
-import { mkdir, readdir, readFile, rmdir } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { program, TRIREME } from '../harness/checkout.js'
@@ -18,6 +19,9 @@ import { uniqueName } from '../harness/unique-name.js'
 import { cgroup2Folder } from './cgroup2-folder.js'
 
 const UNIT = 'echo.service'
+/** Sets one variable, and becomes the command: as systemd does, no program between has it. */
+const RUN_WITH =
+  'import os, sys; os.execve(sys.argv[3], sys.argv[3:], {**os.environ, sys.argv[1]: sys.argv[2]})'
 const teardown = new Teardown()
 let a: Host
 let b: Host
@@ -141,6 +145,36 @@ it('without the control command a cgroup made anew escapes: what the drop-in is 
   expect(call.stdout).toMatch(/"connected":true/)
   await stopUnit(undefined)
 })
+
+it.each(['NODE_OPTIONS', 'LD_PRELOAD', 'PATH'])(
+  'a service’s user does not become root by %s in the unit’s environment, which root’s control command gets',
+  async name => {
+    const folder = await mkdtemp(join(tmpdir(), 'unit-'))
+    teardown.add(() => rm(folder, { recursive: true }))
+    const proof = join(folder, 'proof')
+    await writeFile(join(folder, 'evil.cjs'), `require('fs').writeFileSync(${JSON.stringify(proof)}, '')`)
+    await writeFile(
+      join(folder, 'evil.c'),
+      `#include <fcntl.h>\n__attribute__((constructor)) void evil(void) { creat(${JSON.stringify(proof)}, 0600); }`,
+    )
+    await mustRun(['gcc', '-shared', '-fPIC', '-o', join(folder, 'evil.so'), join(folder, 'evil.c')])
+    for (const each of ['node', 'id', 'sh', 'env']) {
+      await writeFile(join(folder, each), `#!/bin/sh\n: > ${proof}\n`, { mode: 0o755 })
+    }
+    const values = {
+      NODE_OPTIONS: `--require=${folder}/evil.cjs`,
+      LD_PRELOAD: `${folder}/evil.so`,
+      PATH: `${folder}:/usr/sbin:/usr/bin:/sbin:/bin`,
+    }
+    await protect('--label', 'app=web')
+    await mkdir(cgroup)
+    const command = await execStartPre()
+    const starter = ['python3', '-c', RUN_WITH, name, values[name as keyof typeof values], ...command]
+    expect(await runCommand(inUnit(starter), { env: server.env })).toMatchObject({ code: 0 })
+    await expect(access(proof)).rejects.toThrow('ENOENT')
+    await stopUnit(undefined)
+  },
+)
 
 it('is left alone again after unprotect', async () => {
   await protect('--label', 'app=web')

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import {
   type MonitorsOptions,
   newTriremeWithOptions,
@@ -151,14 +152,18 @@ async function monitorsOf({ monitors, stateDir }: Config, problems: Problems): P
       },
     }),
     ...(docker && {
-      docker: { ...(await dockerOptions(docker)), onProblem: problem => problems.addOfContainers(problem) },
+      docker: {
+        ...(await dockerOptions(docker)),
+        waitForEngine: true,
+        onProblem: problem => problems.addOfContainers(problem),
+      },
     }),
   }
 }
 
 /** @param isFirst nothing was enforced before, so a start that fails has nothing to leave in force. */
 async function startParts(parts: Parts, isFirst: boolean): Promise<void> {
-  const { config, trireme, problems } = parts
+  const { config, trireme } = parts
   const undo: (() => Promise<void>)[] = []
   if (isFirst)
     undo.unshift(
@@ -173,11 +178,26 @@ async function startParts(parts: Parts, isFirst: boolean): Promise<void> {
       await monitor.start()
       undo.unshift(() => monitor.stop())
     }
-    // Taking away the old rules of a PU that could not be enforced again would set it free.
-    if (!problems.has('not-enforced')) await trireme.reconcile()
+    await reconcile(parts)
   } catch (error) {
     await runAll([() => Promise.reject(error), ...undo])
   }
+}
+
+/** Removes the rules of PUs that ended before this start: at once, or when an engine that is awaited has said what runs. */
+async function reconcile({ trireme, problems, dockerMonitor }: Parts): Promise<void> {
+  // Taking away the old rules of a PU that could not be enforced again would set it free.
+  const removeOthers = async () => {
+    if (!problems.has('not-enforced')) await trireme.reconcile()
+  }
+  const synchronized = dockerMonitor?.synchronized() ?? Promise.resolve()
+  // A daemon that stops before leaves them to the next one.
+  const seen = synchronized.then(
+    () => true,
+    () => false,
+  )
+  if (await Promise.race([seen, setImmediate(false)])) return removeOthers()
+  seen.then(isSeen => (isSeen ? removeOthers() : undefined)).catch(error => problems.addOfReconciling(error))
 }
 
 interface ServedParts extends Parts {

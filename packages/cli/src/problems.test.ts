@@ -37,6 +37,15 @@ it('keeps what concerns containers until it is over', () => {
   expect(problems.list()).toHaveLength(1)
 })
 
+it('says that an engine is awaited until it is there', () => {
+  const problems = new Problems(lineLog(() => {}))
+  problems.addOfContainers({ kind: 'engine-awaited', error: new Error('ECONNREFUSED') })
+  problems.addOfContainers({ kind: 'engine-awaited', error: new Error('ECONNREFUSED') })
+  expect(problems.list()).toEqual([expect.stringMatching(/no engine answers yet; .*ECONNREFUSED/)])
+  problems.addOfContainers({ kind: 'engine-back', error: undefined })
+  expect(problems.list()).toEqual([])
+})
+
 it('shows the last of what other programs did to the rules, and logs all of it', () => {
   const lines: string[] = []
   const problems = new Problems(lineLog(line => lines.push(line)))

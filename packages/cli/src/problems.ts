@@ -22,10 +22,13 @@ const OF_CONTAINERS: Readonly<Record<Exclude<DockerMonitorProblem['kind'], 'engi
   'not-refreshed': 'its new facts are not in force, the old ones are',
   'not-stopped': 'ended, and something of it remains until it is removed',
   'not-killed': 'must not run, and could not be stopped',
+  'engine-awaited':
+    'no engine answers yet; its containers are enforced once it does, those of the start gate before',
   'engine-lost': 'the engine is lost; what is enforced stays so',
   'event-unreadable': 'the engine sent what is no event',
 }
 
+const AWAITED = 'docker engine-awaited'
 const MAX_PROBLEMS = 100
 
 interface Found {
@@ -50,7 +53,9 @@ export class Problems {
   /** An engine that is back is no problem any more. */
   addOfContainers({ kind, contextID, error }: DockerMonitorProblem): void {
     if (kind === 'engine-back') {
-      if (this.#found.delete('docker engine-lost')) this.#log.info('Docker: the engine is back')
+      this.#found.delete(AWAITED)
+      this.#found.delete('docker engine-lost')
+      this.#log.info('Docker: the engine is back')
       return
     }
     const where = contextID === undefined ? 'Docker' : `container ${contextID}`
@@ -98,6 +103,11 @@ export class Problems {
 
   resolveReload(part: string): void {
     this.#found.delete(`reload ${part}`)
+  }
+
+  addOfReconciling(error: unknown): void {
+    const sentence = `rules of PUs that have ended remain (${messageOf(error)})`
+    this.#note('reconcile', { kind: undefined, sentence })
   }
 
   /** Of Linux processes. */

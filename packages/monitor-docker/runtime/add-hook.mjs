@@ -24,7 +24,9 @@ function addHook(file) {
   const args = [process.execPath, hook, socket, timeoutMs]
   // In whole seconds; the hook itself keeps the time, this is for a hook that hangs.
   const timeout = Math.ceil(Number(timeoutMs) / 1000) + 5
-  const createRuntime = [...hooks, { path: process.execPath, args, timeout }]
+  // Without this key the runtime hands the hook its own environment.
+  const env = ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']
+  const createRuntime = [...hooks, { path: process.execPath, args, env, timeout }]
   writeFileSync(`${file}.trireme`, JSON.stringify({ ...config, hooks: { ...config.hooks, createRuntime } }))
   renameSync(`${file}.trireme`, file)
 }

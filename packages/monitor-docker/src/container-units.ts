@@ -1,6 +1,6 @@
 import type { Clock, EventCollector, Tags } from '@trireme/core'
 import type { ContainerInspection } from './container-inspection.js'
-import { isGone, joinedContainer, type RunningContainer } from './container-place.js'
+import { joinedContainer, type RunningContainer } from './container-place.js'
 import { ContainerUnit, contextIDOf, RefusedContainer, type UnitSurroundings } from './container-unit.js'
 import type { DockerMonitorProblem } from './monitor-problem.js'
 import { OutlivedNamespaces } from './outlived-namespaces.js'
@@ -9,6 +9,8 @@ export interface ContainerUnitsOptions extends Omit<UnitSurroundings, 'onRefused
   readonly collector: EventCollector
   readonly killContainerOnError: boolean
   readonly kill: (containerID: string) => Promise<void>
+  /** Whether a container that could not be enforced, and did not wait for it, has ended by itself. */
+  readonly hasEnded: (running: RunningContainer) => Promise<boolean>
   /** The first process of a container, by name or ID; 0 where it does not run. Rejects where the engine cannot be asked. */
   readonly pidOf: (container: string) => Promise<number>
   readonly onProblem: (problem: DockerMonitorProblem) => void
@@ -73,9 +75,7 @@ export class ContainerUnits {
     try {
       await this.#activate(running)
     } catch (error) {
-      const { isCutOff, cause } = error as RefusedContainer
-      // One that has ended already must not lose its restart by the engine.
-      if (!isCutOff && !isGone(cause)) await this.#kill(containerID)
+      if (!(error as RefusedContainer).isCutOff) await this.#kill(containerID)
     }
   }
 
@@ -106,6 +106,7 @@ export class ContainerUnits {
     try {
       await unit.refresh(container)
     } catch (error) {
+      if (await this.#options.hasEnded({ container, pid: container.State.Pid, isNew: false })) return
       await this.#notRefreshed(container.Id, error)
     }
   }
@@ -189,6 +190,10 @@ export class ContainerUnits {
     try {
       await unit.start(running, !this.#options.killContainerOnError)
     } catch (error) {
+      // One that has ended is nobody's problem, and must not lose its restart by the engine.
+      if (!running.isHeldBack && (await this.#options.hasEnded(running))) {
+        return await this.#reporting(unit, () => unit.stop())
+      }
       if (!(error instanceof RefusedContainer)) return await this.#notRefreshed(container.Id, error)
       this.reportRefused(container.Id, error.cause, error.isRecorded)
       if (error.isCutOff) this.#options.onProblem({ kind: 'cut-off', contextID: unit.contextID, error })

@@ -25,6 +25,7 @@ it('a container by the host that has ended keeps no interface while others live 
     {
       connect: engine.connect,
       extractor: labelExtractor(),
+      waitForEngine: false,
       syncAtStart: true,
       killContainerOnError: true,
       gateSocket: undefined,

@@ -1,45 +1,16 @@
-import {
-  type Clock,
-  type EventCollector,
-  KernelError,
-  type ProcessingUnitsHandler,
-  runAll,
-  type SynchronizationHandler,
-} from '@trireme/core'
+import { KernelError, runAll } from '@trireme/core'
+import { engineFolderOf } from './container-bundle.js'
 import type { ContainerEvent } from './container-event.js'
 import { readContainerFiles } from './container-files.js'
 import type { ContainerInspection } from './container-inspection.js'
-import type { ReadInterfaces } from './container-interfaces.js'
-import type { Processes } from './container-process.js'
-import type { ContainerExtractor } from './container-pu.js'
 import { ContainerUnits } from './container-units.js'
 import { deferred } from './deferred.js'
-import type { Engine, EngineConnector, ListedContainer } from './engine.js'
+import type { Engine, ListedContainer } from './engine.js'
 import { EngineSession } from './engine-session.js'
-import type { DockerMonitorProblem } from './monitor-problem.js'
+import { hasEnded, type Witnesses } from './has-ended.js'
 import { OrderedTasks } from './ordered-tasks.js'
 import { StartGate, type WaitingContainer } from './start-gate.js'
-
-/** The options of a `dockerMonitor`, none left out. */
-export interface WatchSettings {
-  readonly connect: EngineConnector
-  readonly extractor: ContainerExtractor
-  readonly syncAtStart: boolean
-  readonly killContainerOnError: boolean
-  readonly gateSocket: string | undefined
-  readonly concurrency: number
-  readonly processes: Processes
-  readonly cutOff: (namespacePath: string) => Promise<void>
-  readonly readInterfaces: ReadInterfaces | undefined
-  readonly onProblem: (problem: DockerMonitorProblem) => void
-  readonly clock: Clock
-}
-
-export interface WatchComponents {
-  readonly handler: ProcessingUnitsHandler
-  readonly synchronizationHandler?: SynchronizationHandler
-  readonly collector: EventCollector
-}
+import type { WatchComponents, WatchSettings } from './watch-settings.js'
 
 /** How often processes are looked for of which the engine's word and the kernel's differ. */
 const DOUBT_CHECK_MS = 1000
@@ -55,6 +26,7 @@ export class ContainerWatch {
   readonly #tasks: OrderedTasks
   readonly #session: EngineSession
   readonly #gate: StartGate | undefined
+  readonly #witnesses: Witnesses
   /** Containers whose start waits for us: the engine must not be asked about them, for its answer waits for the start. */
   readonly #atGate = new Set<string>()
   readonly #inspections = new Map<string, AbortController>()
@@ -65,6 +37,7 @@ export class ContainerWatch {
   /** Containers that ran before us and are left alone. */
   readonly #ignored = new Set<string>()
   readonly #rootFolder = deferred<string>()
+  readonly #synchronized = deferred<void>()
   #cancelDoubtCheck: (() => void) | undefined
 
   constructor(settings: WatchSettings, components: WatchComponents) {
@@ -77,14 +50,19 @@ export class ContainerWatch {
       ...components,
       kill: async containerID => this.#requireEngine('kill container').kill(containerID),
       pidOf: async container => (await this.#requireEngine('inspect').inspect(container))?.State.Pid ?? 0,
+      hasEnded: running => hasEnded(running, this.#witnesses),
     })
     this.#session = new EngineSession({
       connect,
       clock,
+      waits: settings.waitForEngine,
       onEvent: event => this.#enqueue(event.containerID, () => this.#handle(event)),
       onConnected: (engine, isFirst) => this.#synchronize(engine, isFirst),
-      onLost: error => settings.onProblem({ kind: 'engine-lost', error }),
+      onBack: () => settings.onProblem({ kind: 'engine-back', error: undefined }),
+      onLost: (error, kind) => settings.onProblem({ kind, error }),
     })
+    const { processes } = settings
+    this.#witnesses = { processes, engine: () => this.#session.engine, pause: ms => this.#session.pause(ms) }
     const admit = (waiting: WaitingContainer) => this.#admit(waiting)
     this.#gate = gateSocket === undefined ? undefined : new StartGate({ socketPath: gateSocket, admit })
   }
@@ -106,8 +84,14 @@ export class ContainerWatch {
 
   async #close(): Promise<void> {
     this.#rootFolder.reject(new Error('the monitor is stopping'))
+    this.#synchronized.reject(new Error('the monitor is stopping'))
     this.#cancelDoubtCheck?.()
     await runAll([() => this.#gate?.stop(), () => this.#session.stop(), () => this.#tasks.idle()])
+  }
+
+  /** Resolves when all that ran at the first connection is enforced, or refused. Rejects when the monitor stops before. */
+  get synchronized(): Promise<void> {
+    return this.#synchronized.promise
   }
 
   list(): readonly { readonly contextID: string; readonly containerID: string }[] {
@@ -241,12 +225,11 @@ export class ContainerWatch {
   /** Brings into force what runs, and takes down what has ended while nobody listened. */
   async #synchronize(engine: Engine, isFirst: boolean): Promise<void> {
     this.#rootFolder.resolve(engine.rootFolder)
-    if (!isFirst) this.#settings.onProblem({ kind: 'engine-back', error: undefined })
     const listed = await engine.list()
     const running = listed.filter(({ state }) => RUNNING.includes(state)).map(({ id }) => id)
     if (isFirst && !this.#settings.syncAtStart) {
-      for (const id of running) this.#ignored.add(id)
-      return
+      for (const id of running) if (!this.#units.has(id)) this.#ignored.add(id)
+      return this.#synchronized.resolve()
     }
     if (isFirst) await this.#tellSynchronization(engine, listed)
     const begun = running.filter(id => !this.#ignored.has(id))
@@ -256,6 +239,7 @@ export class ContainerWatch {
       ...begun.map(id => this.#enqueue(id, () => this.#resume(id, isFirst))),
       ...ended.map(id => this.#enqueue(id, () => (present.has(id) ? this.#end(id) : this.#vanish(id)))),
     ])
+    this.#synchronized.resolve()
   }
 
   async #resume(containerID: string, isFirst: boolean): Promise<void> {
@@ -301,7 +285,9 @@ export class ContainerWatch {
     const { id, pid } = waiting
     let container: ContainerInspection
     try {
-      container = await readContainerFiles(await this.#rootFolder.promise, waiting)
+      // An engine that is starting answers nothing until its containers have started.
+      const folder = (await engineFolderOf(waiting)) ?? (await this.#rootFolder.promise)
+      container = await readContainerFiles(folder, waiting)
     } catch (error) {
       this.#units.reportRefused(id, error, false)
       throw error

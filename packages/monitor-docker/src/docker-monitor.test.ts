@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { KernelError, type PUEvent, type PURuntime } from '@trireme/core'
+import { KernelError, type PUEvent, type PURuntime, TriremeError } from '@trireme/core'
 import { manualClock, newTestCollector, newTestProcessingUnitsHandler } from '@trireme/core/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type DockerMonitor, type DockerMonitorOptions, dockerMonitor } from './docker-monitor.js'
@@ -162,15 +162,50 @@ describe('dockerMonitor', () => {
     ])
   })
 
-  it('does not kill what has ended by itself, for the engine may be about to start it again', async () => {
+  it('says nothing of what has ended by itself, and does not kill it: the engine may be about to start it again', async () => {
     await begin()
     const id = engine.create({ name: 'web' })
     engine.start(id, 11)
-    await vi.waitFor(() => expect(problems.map(({ kind }) => kind)).toEqual(['not-enforced']))
-    engine.start(id, 0)
-    await monitor?.stop()
+    await seen('unknown create')
+    engine.die(id)
+    proc.begin({ pid: 12, containerID: id })
+    engine.start(id, 12)
+    await vi.waitFor(() => {
+      clock.advance(100)
+      expect(events).toContain('web start')
+    })
+    expect(problems).toEqual([])
+    expect(collector.puRecords).toEqual([])
     expect(engine.killed).toEqual([])
-    expect(problems).toHaveLength(1)
+  })
+
+  it('kills what runs by the engine’s word and has no process here: nobody would enforce it', async () => {
+    await begin()
+    const id = engine.create({ name: 'web' })
+    engine.start(id, 11)
+    const patience = { timeout: 10_000, interval: 10 }
+    await vi.waitFor(() => {
+      clock.advance(100)
+      expect(engine.killed).toEqual([id])
+    }, patience)
+    expect(problems.map(({ kind }) => kind)).toEqual(['not-enforced'])
+  })
+
+  it('says nothing of a container that ends while it is being enforced', async () => {
+    await begin()
+    let hasFailed = false
+    onEvent = (_, event) => {
+      if (event !== 'start') return
+      proc.end(11)
+      engine.die(id)
+      hasFailed = true
+      throw new Error('its interface is gone')
+    }
+    const id = run('web', 11)
+    await vi.waitFor(() => expect(hasFailed).toBe(true))
+    await monitor?.stop()
+    expect(problems).toEqual([])
+    expect(engine.killed).toEqual([])
   })
 
   it('kills what was refused, and says so', async () => {
@@ -326,6 +361,34 @@ it('keeps a PU in force while any process is in the network namespace of its con
   })
 })
 
+describe('an engine that is not there yet', () => {
+  it('makes a start fail', async () => {
+    engine.goDown()
+    await expect(begin()).rejects.toThrow('ECONNREFUSED')
+  })
+
+  it('is waited for where that is wanted, and what it runs then is enforced', async () => {
+    run('web', 11)
+    engine.goDown()
+    await begin({ waitForEngine: true })
+    const synchronized = monitor!.synchronized()
+    expect(problems.map(({ kind }) => kind)).toEqual(['engine-awaited'])
+    expect(monitor!.list()).toEqual([])
+    engine.comeBack()
+    await vi.waitFor(() => {
+      clock.advance(1000)
+      expect(events).toEqual(['web start'])
+    })
+    await synchronized
+    expect(problems.map(({ kind }) => kind)).toContain('engine-back')
+  })
+
+  it('is not waited for where it is too old', async () => {
+    const connect = () => Promise.reject(new TriremeError('ERR_CONFIG', 'too old'))
+    await expect(begin({ waitForEngine: true, connect })).rejects.toThrow('too old')
+  })
+})
+
 describe('an engine that ends', () => {
   it('is found again, and what happened meanwhile is told', async () => {
     await begin()
@@ -412,9 +475,9 @@ describe('the gate', () => {
   let gateSocket: string
 
   /** What the hook is answered. */
-  async function knock(id: string, pid: number): Promise<unknown> {
+  async function knock(id: string, pid: number, bundle?: string): Promise<unknown> {
     const socket = connect(gateSocket)
-    socket.write(`${JSON.stringify({ ociVersion: '1.0.2', id, pid })}\n`)
+    socket.write(`${JSON.stringify({ ociVersion: '1.0.2', id, pid, bundle })}\n`)
     let answer = ''
     for await (const chunk of socket) answer += String(chunk)
     return JSON.parse(answer)
@@ -450,6 +513,32 @@ describe('the gate', () => {
       tags: expect.arrayContaining([{ key: 'app', value: 'web' }]),
     })
     release()
+  })
+
+  it('lets a container pass while the engine, which starts it before it answers, is awaited', async () => {
+    const id = engine.create({ labels: { app: 'web' } })
+    engine.goDown()
+    engine.rootFolder = '/nowhere'
+    await begin({ gateSocket, waitForEngine: true, syncAtStart: false })
+    putFiles(id, { app: 'web' })
+    const source = join(proc.folder, 'docker', 'containers', id, 'resolv.conf')
+    const mounts = [{ destination: '/proc' }, { destination: '/etc/resolv.conf', source }]
+    writeFileSync(join(proc.folder, 'config.json'), JSON.stringify({ mounts }))
+    proc.begin({ pid: 12, containerID: id })
+    expect(await knock(id, 12, proc.folder)).toEqual({})
+    expect(events).toEqual(['web start'])
+    engine.start(id, 12)
+    engine.comeBack()
+    await vi.waitFor(() => {
+      clock.advance(1000)
+      expect(problems.at(-1)).toMatchObject({ kind: 'engine-back' })
+    })
+    engine.die(id)
+    proc.end(12)
+    await vi.waitFor(() => {
+      clock.advance(1000)
+      expect(events).toEqual(['web start', 'web stop'])
+    })
   })
 
   it('stops a container that is refused, and kills nothing, for nothing runs', async () => {

@@ -37,6 +37,11 @@ export interface DockerMonitorOptions {
    * all their interfaces must belong.
    */
   readonly enforcement?: 'local' | 'remote'
+  /**
+   * Whether `start` resolves where the engine does not answer yet. The start gate works meanwhile: an engine that is starting waits for
+   * its containers' starts before it answers. Default false.
+   */
+  readonly waitForEngine?: boolean
   /** Whether containers that run already when the monitor starts are enforced. Default true. */
   readonly syncAtStart?: boolean
   /**
@@ -73,13 +78,15 @@ export interface EnforcedContainer {
 }
 
 /**
- * Makes a PU of each container. `start` resolves when what runs is enforced, and rejects where the engine cannot be reached;
- * from then on connections are made anew by themselves. `stop` leaves containers running and enforced.
+ * Makes a PU of each container. `start` resolves when what runs is enforced, and rejects where the engine cannot be reached, unless it
+ * waits for it; from then on connections are made anew by themselves. `stop` leaves containers running and enforced.
  */
 export interface DockerMonitor extends Monitor, AsyncDisposable {
   /** Stops, and takes enforcement down: containers run on unpoliced. Idempotent. */
   uninstall(): Promise<void>
   list(): readonly EnforcedContainer[]
+  /** Resolves when all that ran when the monitor first saw the engine is enforced, or refused. Rejects when it stops before. */
+  synchronized(): Promise<void>
 }
 
 /**
@@ -153,6 +160,11 @@ class StartableMonitor implements DockerMonitor {
   list(): readonly EnforcedContainer[] {
     return this.#watch?.list() ?? []
   }
+
+  async synchronized(): Promise<void> {
+    if (this.#watch === undefined) throw new TriremeError('ERR_NOT_STARTED', 'the monitor is not started')
+    return this.#watch.synchronized
+  }
 }
 
 function settingsOf(options: DockerMonitorOptions) {
@@ -161,6 +173,7 @@ function settingsOf(options: DockerMonitorOptions) {
   return {
     connect: (signal: AbortSignal) => connectDockerode({ engine, tls, onUnreadable }, signal),
     extractor: labelExtractor(options.labels),
+    waitForEngine: false,
     syncAtStart: true,
     killContainerOnError: true,
     concurrency: 32,

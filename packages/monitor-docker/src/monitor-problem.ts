@@ -6,7 +6,8 @@ export interface DockerMonitorProblem {
    * `not-refreshed`: its new facts are not in force, the old ones are.
    * `not-stopped`: something of an ended PU remains until its `destroy`.
    * `not-killed`: a container that must not run runs.
-   * `engine-lost`: no connection; what is enforced stays so. `engine-back`: it is there again; `error` is undefined.
+   * `engine-awaited`: it does not answer yet, with `waitForEngine`; containers of the start gate are enforced meanwhile.
+   * `engine-lost`: no connection; what is enforced stays so. `engine-back`: it is there, or there again; `error` is undefined.
    * `event-unreadable`: the engine sent what is no event.
    */
   readonly kind:
@@ -16,6 +17,7 @@ export interface DockerMonitorProblem {
     | 'not-refreshed'
     | 'not-stopped'
     | 'not-killed'
+    | 'engine-awaited'
     | 'engine-lost'
     | 'engine-back'
     | 'event-unreadable'

@@ -1,3 +1,5 @@
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
 /** How a container is held back. */
 export interface RuntimeGate {
   /** The Node that runs the programs. */
@@ -17,11 +19,12 @@ ${gate === undefined ? '' : hookPart(gate)}exec ${quoted(runtime)} "$@"
 }
 
 function hookPart({ node, folder, socket, timeoutMs }: RuntimeGate): string {
+  const clean = `/usr/bin/env -i PATH=${quoted(SYSTEM_PATH)}`
   const addHook = [node, `${folder}/add-hook.mjs`, socket, String(timeoutMs)].map(quoted).join(' ')
   return `for argument; do
   case $argument in
     create | run | restore)
-      ${addHook} "$@" || exit 1
+      ${clean} ${addHook} "$@" || exit 1
       break
       ;;
   esac

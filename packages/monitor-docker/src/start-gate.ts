@@ -9,6 +9,8 @@ export interface WaitingContainer {
   readonly id: string
   /** In the host's PID namespace. */
   readonly pid: number
+  /** Folder of its bundle; undefined from a runtime that does not tell it. */
+  readonly bundle?: string
 }
 
 export interface StartGateOptions {
@@ -92,12 +94,12 @@ export class StartGate {
 
 function parseWaiting(line: string): WaitingContainer {
   const state: unknown = JSON.parse(line)
-  const { id, pid } = (state ?? {}) as Readonly<Record<string, unknown>>
+  const { id, pid, bundle } = (state ?? {}) as Readonly<Record<string, unknown>>
   const isID = typeof id === 'string' && /^[0-9a-f]{12,64}$/.test(id)
   if (!isID || typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 1) {
     throw new TypeError(`OCI state ${line.slice(0, 80)}: expected id and pid`)
   }
-  return { id, pid }
+  return { id, pid, ...(typeof bundle === 'string' && bundle.startsWith('/') && { bundle }) }
 }
 
 /** Not `rm`: what it leaves behind of a socket makes Node's module loader take the next symbolic link for a file. */

@@ -1,4 +1,7 @@
 /*
+ * session-hook -- PROGRAM ARGUMENT...: started by systemd as root with a unit's environment, which the unit's user may write
+ * (EnvironmentFile=). Becomes PROGRAM with nothing of that but the standard streams.
+ *
  * session-hook NODE MAIN SOCKET: started by pam_exec(8) as root at both ends of a login session. Becomes
  * `NODE MAIN session open|close --socket SOCKET` with nothing of the user's: environment, descriptors, working directory, umask,
  * groups, terminal, signal mask and dispositions are made anew.
@@ -62,10 +65,14 @@ static int is_plain(const char *text) {
   return length > 0;
 }
 
+static void close_from(long first) {
+  if (call(SYS_close_range, first, ~0U, 0, 0) != 0)
+    for (long each = first; each < 1 << 20; each++) call(SYS_close, each, 0, 0, 0);
+}
+
 /* Descriptors: none of the caller's; the standard ones lead nowhere. */
 static void take_descriptors(void) {
-  if (call(SYS_close_range, 0, ~0U, 0, 0) != 0)
-    for (long each = 0; each < 1 << 20; each++) call(SYS_close, each, 0, 0, 0);
+  close_from(0);
   static const char null_device[] = "/dev/null";
   for (int each = 0; each < 3; each++)
     if (call(SYS_openat, -100 /* AT_FDCWD */, (long)null_device, DEV_NULL_FLAGS, 0) != each) leave(1);
@@ -88,6 +95,14 @@ __attribute__((noreturn, used)) void run(long *stack) {
   char **environment = argv + argc + 1;
   static const char *const names[] = {"PAM_SERVICE", "PAM_USER", "PAM_TYPE", "PAM_TTY", "PAM_RHOST"};
   enum { SERVICE, USER, TYPE, NAMES = 5 };
+  static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  if (argc >= 3 && equal(argv[1], "--") && argv[2][0] == '/') {
+    char *const only_path[] = {path, NULL};
+    take_process();
+    close_from(3);
+    call(SYS_execve, (long)argv[2], (long)(argv + 2), (long)only_path, 0);
+    leave(1);
+  }
   char *found[NAMES] = {NULL};
   for (char **each = environment; *each; each++) {
     if (value_of(*each, names[SERVICE]))
@@ -100,7 +115,7 @@ __attribute__((noreturn, used)) void run(long *stack) {
   int opens = equal(value_of(found[TYPE], names[TYPE]), "open_session");
   if (!opens && !equal(value_of(found[TYPE], names[TYPE]), "close_session")) leave(0);
 
-  char *fresh[NAMES + 2] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  char *fresh[NAMES + 2] = {path};
   size_t count = 1;
   for (int name = 0; name < NAMES; name++) {
     if (found[name] && is_plain(value_of(found[name], names[name]))) fresh[count++] = found[name];

@@ -4,12 +4,15 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAlias, parseTag } from '@trireme/core'
+import { SESSION_HOOK } from '@trireme/monitor-user-session'
 import { findSocket } from '../control/find-socket.js'
 import { CommandFailure, EXIT, messageOf } from '../failure.js'
 import { ownCommand } from '../own-command.js'
 import { assertPort } from '../port-range.js'
 import { removeIfEmpty } from '../remove-if-empty.js'
 import { requireRoot } from '../require-root.js'
+import { assertRootOnly } from '../root-only.js'
+import { assertStarterRuns } from '../starter.js'
 import { assertServiceName, dropInText } from '../units/drop-in.js'
 
 export interface ProtectOptions {
@@ -38,7 +41,10 @@ export async function protectCommand(options: ProtectOptions, unit: string): Pro
   const socket = await findSocket(options.socket, EXIT.environment)
   const file = dropInFile(unitDir, unit)
   const lists = { labels: label, ports: port, aliases: alias }
-  const text = dropInText({ unit, command: ownCommand(), socket, ...lists, networkOnly })
+  const command = ownCommand()
+  await assertStarterRuns()
+  for (const path of [SESSION_HOOK, ...command]) await assertRootOnly('protect', path)
+  const text = dropInText({ unit, command: [SESSION_HOOK, '--', ...command], socket, ...lists, networkOnly })
   await mkdir(dirname(file), { recursive: true, mode: 0o755 })
   await writeFile(`${file}.new`, text, { mode: 0o644 })
   await rename(`${file}.new`, file)

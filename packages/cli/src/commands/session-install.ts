@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { constants, existsSync, readFileSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { promisify } from 'node:util'
 import {
   hasSessionHook,
   type ReadService,
@@ -16,6 +14,7 @@ import { ownCommand } from '../own-command.js'
 import { removeIfEmpty } from '../remove-if-empty.js'
 import { requireRoot } from '../require-root.js'
 import { assertRootOnly } from '../root-only.js'
+import { assertStarterRuns } from '../starter.js'
 import type { SessionOptions } from './session.js'
 
 export interface SessionHookOptions extends SessionOptions {
@@ -26,7 +25,6 @@ export interface SessionHookOptions extends SessionOptions {
   readonly hook: string
 }
 
-const execute = promisify(execFile)
 const SERVICE = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
 /** Where distributions put services that the administrator may replace (pam.d(5)). */
 const VENDOR_PAM_DIR = '/usr/lib/pam.d'
@@ -46,7 +44,7 @@ export async function sessionInstall(options: SessionHookOptions): Promise<numbe
     const text = await readService(serviceFile(pamDir, name))
     texts.set(name, withSessionHook({ name, text }, hook, readIncluded(pamDir)))
   }
-  await assertHookRuns()
+  await assertStarterRuns()
   await mkdir(dirname(program), { recursive: true, mode: 0o755 })
   for (const [name, path] of Object.entries({ node: hook.command[0], trireme: hook.command[1] })) {
     await assertRootOnly(name, path)
@@ -92,17 +90,6 @@ function readIncluded(pamDir: string): ReadService {
       `${pamDir}: a service includes ${name}: expected a file in ${pamDir}`,
     )
   }
-}
-
-/** Without arguments it ends with 1; a file for another architecture, or none, does not start at all. */
-async function assertHookRuns(): Promise<void> {
-  const error = await execute(SESSION_HOOK, []).catch(failure => failure)
-  if (error?.code === 1) return
-  const build = join(dirname(dirname(SESSION_HOOK)), 'hook', 'build.mjs')
-  throw new CommandFailure(
-    EXIT.environment,
-    `${SESSION_HOOK}: ${messageOf(error)}: expected a program for ${process.arch}: make it with \`node ${build}\``,
-  )
 }
 
 /** As a whole: PAM may be starting it. */
