@@ -34,11 +34,13 @@ export interface NeighboursOptions {
   /** The policy's external rules, given the peer. */
   readonly external: (peer: Host) => readonly object[]
   readonly config?: Readonly<Record<string, unknown>>
+  /** More of the policy file. */
+  readonly policy?: Readonly<Record<string, unknown>>
 }
 
 export async function makeNeighbours(teardown: Teardown, options: NeighboursOptions): Promise<Neighbours> {
   const { a: host, b: peer } = teardown.own(await makeTwoHosts())
-  const policy = { default: 'deny', external: options.external(peer) }
+  const policy = { default: 'deny', external: options.external(peer), ...options.policy }
   const config = { networks: ['10.99.0.0/16', 'fd99::/16'], ...options.config }
   const daemon = teardown.own(await Daemon.start(host, { backend: options.backend, policy, config }))
   return {

@@ -14,6 +14,7 @@ export function checkPolicy(policy: PUPolicy): void {
   checkWord('action', policy.action, actions)
   checkWord('mode', policy.mode, ['enforce', 'observe'] satisfies EnforcementMode[])
   checkWord('denyWith', policy.denyWith, ['reset', 'drop'] satisfies DenyWith[])
+  checkWord('dns', policy.dns ?? 'deny', ['allow', 'deny'] satisfies PUPolicy['dns'][])
   for (const tag of policy.identity) {
     if (!isReservedTagKey(tag.key)) continue
     throw policyError(`identity tag ${formatTag(tag)}: expected a key that does not begin with @ or $`)

@@ -122,6 +122,8 @@ export {
   stateMark,
   stateOfMark,
 } from './marks.js'
+export type { NameServersOf } from './name-server-watch.js'
+export { EMBEDDED_RESOLVER, nameServers, readNameServers } from './name-servers.js'
 export { type CompiledNetworks, compileNetworks } from './network-trie.js'
 export { DEFAULT_TRIREME_NETWORKS, type FailsafePort, type Networks } from './networks.js'
 export { peerTags } from './peer-tags.js'
@@ -200,6 +202,7 @@ export {
   type Statement,
   signStatement,
 } from './secrets/statement.js'
+export { compileSelectors, type SelectorSet } from './selector-set.js'
 export { readableTags, type SeenTag, type SeenTags } from './short-tag-reader.js'
 export {
   prefixClauses,

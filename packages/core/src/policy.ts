@@ -71,6 +71,10 @@ export interface PUPolicy {
   readonly networkACLs: readonly IPRule[]
   readonly mode: EnforcementMode
   readonly denyWith: DenyWith
+  /** `allow`: the PU may ask the name servers of its resolv.conf, over UDP and TCP. Default `deny`. */
+  readonly dns?: 'allow' | 'deny'
+  /** Sentences for people, for the PU's records: where the policy may not do what its author expects. */
+  readonly warnings?: readonly string[]
 }
 
 /** A policy that denies everything to an identity without tags: spread it and say what differs. */

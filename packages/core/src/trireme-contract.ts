@@ -1,4 +1,5 @@
 import type { Clock } from './clock.js'
+import type { NameServersOf } from './name-server-watch.js'
 import type {
   EventCollector,
   Isolators,
@@ -22,6 +23,8 @@ export interface TriremeOptions {
   /** Default: nobody listens. */
   readonly collector?: EventCollector
   readonly clock?: Clock
+  /** The addresses of a PU's name servers, for `dns: allow`. Default: by its resolv.conf. */
+  readonly nameServersOf?: NameServersOf
 }
 
 /**

@@ -8,6 +8,8 @@ import { collectors, noCollector } from './collector.js'
 import { runAll, TriremeError } from './errors.js'
 import type { PURecord } from './flow.js'
 import { KeyedQueue } from './keyed-queue.js'
+import { NameServerWatch } from './name-server-watch.js'
+import { readNameServers } from './name-servers.js'
 import { compileNetworks } from './network-trie.js'
 import type {
   EventCollector,
@@ -24,6 +26,7 @@ import type { Tags } from './tags.js'
 import { type ActivePU, activate, deactivate } from './trireme-active-pu.js'
 import type { Trireme, TriremeOptions } from './trireme-contract.js'
 import { distinctParts, startInOrder } from './trireme-parts.js'
+import { withDNS } from './with-dns.js'
 
 /**
  * Makes, does not start.
@@ -47,6 +50,9 @@ class Orchestrator implements Trireme {
   readonly #clock: Clock
   readonly #known = new Map<string, KnownPU>()
   readonly #running = new Map<string, ActivePU>()
+  /** As they were resolved: what follows from the PU itself is added at its activation. */
+  readonly #policies = new Map<string, PUPolicy>()
+  readonly #nameServers: NameServerWatch
   readonly #queue = new KeyedQueue()
   readonly #lifecycle = new KeyedQueue()
   /** A `stop` that fails stays `stopping` until another succeeds. */
@@ -58,6 +64,12 @@ class Orchestrator implements Trireme {
     this.#isolators = options.isolators
     this.#collector = collectors(options.collector ?? noCollector)
     this.#clock = options.clock ?? systemClock
+    const { nameServersOf = readNameServers } = options
+    this.#nameServers = new NameServerWatch(this.#clock, nameServersOf, contextID => {
+      const policy = this.#policies.get(contextID)
+      // Where it fails, the PU's record says so, and the next look tries again.
+      if (policy) this.updatePolicy(contextID, policy).catch(() => {})
+    })
   }
 
   start(): Promise<void> {
@@ -76,7 +88,9 @@ class Orchestrator implements Trireme {
       if (this.#phase === 'stopped') return
       this.#phase = 'stopping'
       while (this.#queue.size > 0) await this.#queue.settled()
+      this.#nameServers.stop()
       this.#running.clear()
+      this.#policies.clear()
       const { enforcers, supervisors } = distinctParts(this.#isolators)
       await runAll([...enforcers, ...supervisors].reverse().map(part => () => part.stop()))
       this.#phase = 'stopped'
@@ -257,9 +271,13 @@ class Orchestrator implements Trireme {
 
   async #activate(isolator: Isolator, pu: PUInfo): Promise<void> {
     const { contextID } = pu
-    const policy = withClosedPorts(pu.policy, pu.runtime.closedPorts)
+    const isAllowed = pu.policy.dns === 'allow'
+    const servers = isAllowed ? this.#nameServers.watch(contextID, pu.runtime) : []
+    const policy = withDNS(withClosedPorts(pu.policy, pu.runtime.closedPorts), servers)
     const previous = this.#running.get(contextID)
     this.#running.set(contextID, await activate(isolator, { ...pu, policy }, previous))
+    this.#policies.set(contextID, pu.policy)
+    if (!isAllowed) this.#nameServers.unwatch(contextID)
   }
 
   async #deactivate(contextID: string): Promise<void> {
@@ -267,6 +285,8 @@ class Orchestrator implements Trireme {
     if (active === undefined) return
     await deactivate(active)
     this.#running.delete(contextID)
+    this.#policies.delete(contextID)
+    this.#nameServers.unwatch(contextID)
   }
 
   /** Unless it still runs, or a monitor has reported it anew since it was destroyed. */
@@ -298,7 +318,8 @@ class Orchestrator implements Trireme {
 
   /** A policy has come into force. */
   #recordPolicy(event: 'start' | 'update', { contextID, policy }: PUInfo): void {
-    const warnings = this.#running.get(contextID)?.enforcement?.warnings ?? []
+    const { enforcement } = this.#running.get(contextID) ?? {}
+    const warnings = [...(policy.warnings ?? []), ...(enforcement?.warnings ?? [])]
     this.#record({
       contextID,
       event: policy.action === 'allow-all' ? 'ignore' : event,

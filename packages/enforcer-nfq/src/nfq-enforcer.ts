@@ -14,6 +14,7 @@ import {
   QUEUE_BLOCK_COUNT,
   QUEUE_BLOCK_SIZE,
   type RepeatedRefusal,
+  readNameServers,
   type SecretSuite,
   TriremeError,
 } from '@trireme/core'
@@ -36,7 +37,7 @@ import type {
   NfqEnforcerStats,
 } from './nfq-enforcer-options.js'
 import { closesOpenPort, policyDigest } from './policy-digest.js'
-import { readNameServers, resolverWarnings } from './resolver-warnings.js'
+import { resolverWarnings } from './resolver-warnings.js'
 
 const RENEWAL_CHECK_MS = 5000
 const SWEEP_MS = 5000

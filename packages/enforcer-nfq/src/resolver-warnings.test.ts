@@ -1,7 +1,7 @@
 import type { IPRule, Networks, PUPolicy } from '@trireme/core'
 import { testPolicy, testRuntime } from '@trireme/core/testing'
 import { describe, expect, it } from 'vitest'
-import { deniedNameServers, nameServers } from './resolver-warnings.js'
+import { deniedNameServers, resolverWarnings } from './resolver-warnings.js'
 
 const SERVERS = ['192.0.2.53', '2001:db8::53']
 const NO_NETWORKS: Networks = { trireme: [], excluded: [] }
@@ -39,10 +39,11 @@ describe('name servers that a policy denies', () => {
     const pu = { contextID: 'web', runtime: testRuntime({ isolation }), policy: testPolicy() }
     expect(deniedNameServers(pu, NO_NETWORKS, ['127.0.0.11', '192.0.2.53'])).toEqual(['192.0.2.53'])
   })
+})
 
-  it('are read from resolv.conf', () => {
-    const text =
-      '# nameserver 192.0.2.1\nsearch test\nnameserver 192.0.2.53\nnameserver\tfe80::1%eth0 \nnameserver x\n'
-    expect(nameServers(text)).toEqual(['192.0.2.53', 'fe80::1'])
-  })
+it('the warning says what to paste into the policy', () => {
+  const policy = testPolicy({ identity: [{ key: 'app', value: 'web' }] })
+  const [text] = resolverWarnings({ contextID: 'web', runtime: testRuntime(), policy }, NO_NETWORKS, SERVERS)
+  expect(text).toContain('UDP to port 53 of 192.0.2.53, 2001:db8::53')
+  expect(text).toContain('pus: [{ pu: { "app": "web" }, dns: allow }]')
 })

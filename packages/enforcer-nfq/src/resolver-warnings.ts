@@ -1,12 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import {
   compileACL,
   compileNetworks,
   decideAddress,
   type Networks,
   type PUInfo,
-  type PURuntime,
   parseAddress,
 } from '@trireme/core'
 
@@ -24,8 +21,16 @@ export function resolverWarnings(
   const denied = deniedNameServers(pu, networks, servers)
   if (denied.length === 0) return []
   return [
-    `the PU cannot resolve names: no rule over addresses lets it send UDP to port ${DNS_PORT} of ${denied.join(', ')}`,
+    `the PU cannot resolve names: no rule over addresses lets it send UDP to port ${DNS_PORT} of ${denied.join(', ')}; ` +
+      `in a policy file, this allows it: ${lineOf(pu)}`,
   ]
+}
+
+/** What to paste into a policy file. A tag of one value may select other PUs, too: people see which. */
+function lineOf({ policy: { identity } }: PUInfo): string {
+  const [tag] = identity
+  if (!tag) return 'dns: allow'
+  return `pus: [{ pu: { ${JSON.stringify(tag.key)}: ${JSON.stringify(tag.value)} }, dns: allow }]`
 }
 
 /** Those of the servers to which the PU may not send a query. */
@@ -46,22 +51,4 @@ export function deniedNameServers(
     const decision = decideAddress(acl.match(address, DNS_PORT, 'udp'), policy.mode)
     return decision.verdict === 'reject' && !unlooked.contains(address)
   })
-}
-
-/** The addresses in a resolv.conf(5), without their zones. */
-export function nameServers(text: string): readonly string[] {
-  const servers = [...text.matchAll(/^nameserver[ \t]+([^\s%]+)/gm)].map(([, server = '']) => server)
-  return servers.filter(server => isIP(server) !== 0)
-}
-
-/** By the resolv.conf that the PU's first process sees, the host's where none is known; none where it cannot be read. */
-export function readNameServers({ pid }: PURuntime): readonly string[] {
-  try {
-    const root = pid === undefined ? '' : `/proc/${pid}/root`
-    return nameServers(readFileSync(`${root}/etc/resolv.conf`, 'utf8'))
-  } catch (error) {
-    // There is none, or the process has ended.
-    if (error instanceof Error && 'code' in error) return []
-    throw error
-  }
 }

@@ -10,6 +10,6 @@
  */
 
 export { loadPolicyFile, parsePolicy } from './parse-policy.js'
-export type { ExternalRule, PolicyDocument, PolicyRule, Selector } from './policy-document.js'
+export type { ExternalRule, PolicyDocument, PolicyRule, PUSettings, Selector } from './policy-document.js'
 export { type PolicyFileOptions, policyFileResolver } from './policy-file-resolver.js'
 export { type PolicyContext, policyFor } from './policy-for.js'

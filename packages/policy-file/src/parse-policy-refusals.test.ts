@@ -1,4 +1,5 @@
 import { TriremeError } from '@trireme/core'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parsePolicy } from './parse-policy.js'
 
@@ -41,6 +42,37 @@ describe('parsePolicy', () => {
     ],
     ['no YAML', 'rules: [', 'policy.yaml:1: not well-formed YAML'],
     ['a YAML tag', selector('!x { a: 1 }'), 'policy.yaml:2: rules[0].from: a YAML tag'],
+    ['a tag that YAML knows', selector('{ a: !!str 1 }'), 'policy.yaml:2: rules[0].from.a: a YAML tag'],
+    ['a tag of no kind', selector('{ a: ! b }'), 'policy.yaml:2: rules[0].from.a: a YAML tag'],
+    ['a tagged map', selector('!!map { a: b }'), 'policy.yaml:2: rules[0].from: a YAML tag'],
+    ['a tagged list', 'rules: !!seq []', 'policy.yaml:1: rules: a YAML tag'],
+    ['a tagged document', '!!map\ndefault: deny', 'a YAML tag'],
+    ['a tagged key', selector('{ !!str a: b }'), 'policy.yaml:2: rules[0].from.a: a YAML tag'],
+    ['a tag on nothing', 'default: !!str', 'policy.yaml:1: a YAML tag'],
+    ['a tag in full', selector('{ a: !<tag:yaml.org,2002:str> b }'), 'rules[0].from.a: a YAML tag'],
+    ['a merge key', selector('{ <<: { a: b } }'), 'policy.yaml:2: rules[0].from["<<"].a'],
+    ['a mode of the file', 'mode: off', 'policy.yaml:1: mode: "off", expected enforce or observe'],
+    ['DNS of the file', 'dns: yes', 'policy.yaml:1: dns: "yes", expected allow or deny'],
+    [
+      'settings without PUs',
+      'pus: [{ dns: allow }]',
+      'policy.yaml:1: pus[0].pu: missing, expected a selector',
+    ],
+    [
+      'settings that set nothing',
+      'pus: [{ pu: {} }]',
+      'policy.yaml:1: pus[0]: a map, expected a map with mode, dns or both',
+    ],
+    [
+      'a setting that is none',
+      'pus: [{ pu: {}, dns: allow, deny: drop }]',
+      'pus[0].deny: unknown key, expected one of pu, mode, dns',
+    ],
+    [
+      'the name of what dns: allow lets pass',
+      "rules: [{ name: 'dns: allow', to: {}, from: {}, action: allow }]",
+      'expected another name than dns: allow',
+    ],
     ['an unknown alias', selector('*x'), 'policy.yaml: an alias'],
     ['a map as a key', '? { a: b }\n: c', 'policy.yaml:1: not well-formed YAML'],
     ['rules that are no list', 'rules: {}', 'policy.yaml:1: rules: an empty map, expected a list of rules'],
@@ -250,6 +282,32 @@ describe('parsePolicy', () => {
       expect.stringContaining('policy.yaml:2: rules[0].action: "permit"'),
       expect.stringContaining('policy.yaml:3: rules[1]: "7"'),
     ])
+  })
+
+  it('finds a tag wherever it stands, and takes the same text without it', () => {
+    const places = [
+      'default: @deny',
+      'rules: @[]',
+      'rules: [@{ name: r, to: {}, from: {}, action: allow }]',
+      'rules: [{ @name: r, to: {}, from: {}, action: allow }]',
+      'rules: [{ name: r, to: @{ a: b }, from: {}, action: allow }]',
+      'rules: [{ name: r, to: { a: [b, @c] }, from: {}, action: allow }]',
+      'mode: @observe',
+      '@dns: allow',
+    ]
+    const forms = ['!', '!!str', '!!map', '!!seq', '!!null', '!!int', '!x', '!<x>']
+    fc.assert(
+      fc.property(fc.constantFrom(...places), fc.constantFrom(...forms), (place, form) => {
+        parsePolicy(place.replace('@', ''), 'p')
+        expect(complaint(place.replace('@', `${form} `))).toContain('policy.yaml:1: ')
+      }),
+    )
+  })
+
+  it('shows a hundred flaws, and how many more there are', () => {
+    const lines = complaint(`rules: [${'{},'.repeat(100_000)}]`).split('\n')
+    expect(lines).toHaveLength(101)
+    expect(lines[100]).toBe('policy.yaml: 399900 more flaws')
   })
 
   it('refuses aliases that unfold without end', () => {

@@ -10,15 +10,20 @@ import { strictMap } from './strict-map.js'
 
 /** What a flow record names where no rule decided. */
 const DEFAULT_DENY = 'default deny'
+/** What a flow record names where `dns: allow` decided. */
+const DNS_ALLOW = 'dns: allow'
 
 const NAME = 'a name of 1 to 64 printable ASCII characters, without a space at either end'
 const name = z
   .string({ error: NAME })
   .regex(/^[!-~]([ -~]{0,62}[!-~])?$/, { error: NAME })
   .refine(text => text !== DEFAULT_DENY, { error: `another name than ${DEFAULT_DENY}` })
+  .refine(text => text !== DNS_ALLOW, { error: `another name than ${DNS_ALLOW}` })
 const ports = listOf(portSchema, 'a list of ports').default([])
 
-const mode = z.enum(['enforce', 'observe'], { error: 'enforce or observe' }).default('enforce')
+const anyMode = z.enum(['enforce', 'observe'], { error: 'enforce or observe' })
+const mode = anyMode.default('enforce')
+const dns = z.enum(['allow', 'deny'], { error: 'allow or deny' })
 const ONLY_DENIALS = { path: ['mode'], error: 'enforce: only a rule that denies can observe instead' }
 
 const rule = strictMap({
@@ -46,10 +51,21 @@ const external = strictMap({
     error: 'ports only with protocol tcp or udp',
   })
 
+const settings = strictMap({
+  pu: selectorsSchema,
+  mode: anyMode.optional(),
+  dns: dns.optional(),
+}).refine(({ mode, dns }) => mode !== undefined || dns !== undefined, {
+  error: 'a map with mode, dns or both',
+})
+
 const documentSchema = strictMap({
   default: z.literal('deny', { error: 'deny, the only default there is' }).default('deny'),
   rules: z.array(rule, { error: 'a list of rules' }).default([]),
   external: z.array(external, { error: 'a list of external rules' }).default([]),
+  mode: anyMode.optional(),
+  dns: dns.optional(),
+  pus: z.array(settings, { error: 'a list of settings for PUs' }).optional(),
 })
   .superRefine(({ rules, external }, context) => {
     const names = [
@@ -57,9 +73,10 @@ const documentSchema = strictMap({
       ...external.map(({ name }, index) => ({ name, path: ['external', index, 'name'] })),
     ]
     const message = 'a name that no rule before it has'
-    for (const [index, { name, path }] of names.entries()) {
-      const first = names.findIndex(other => other.name === name)
-      if (first < index) context.addIssue({ code: 'custom', path, message })
+    const known = new Set<string>()
+    for (const { name, path } of names) {
+      if (known.has(name)) context.addIssue({ code: 'custom', path, message })
+      known.add(name)
     }
   })
   .transform((document): PolicyDocument => ({ ...document, external: document.external.map(externalRule) }))

@@ -1,5 +1,5 @@
 import { TriremeError } from '@trireme/core'
-import { type Document, LineCounter, parseDocument } from 'yaml'
+import { type Document, isNode, LineCounter, parseDocument, visit } from 'yaml'
 import type { z } from 'zod'
 import { isMapping } from './mapping.js'
 import { formatPath, offsetOf, type Path, pathAt } from './yaml-path.js'
@@ -20,6 +20,8 @@ export interface YAMLSource<Data> {
 }
 
 const MAX_SHOWN_LENGTH = 100
+/** Nobody reads more, and each is looked for in the text. */
+const MAX_COMPLAINTS = 100
 
 /**
  * The data of a YAML 1.2 text, checked.
@@ -46,21 +48,39 @@ export function parseYAML<Data>(source: YAMLSource<Data>): Data {
       `${place(offset, pathAt(document.contents, offset))}: ${explain(flaw)}`,
     )
   }
+  const tagged = firstTagged(document)
+  if (tagged !== undefined) {
+    throw new TriremeError(source.code, `${place(tagged, pathAt(document.contents, tagged))}: ${TAGGED}`)
+  }
   const data = plainData(document, source)
   const result = source.schema.safeParse(data)
   if (result.success) return result.data
-  const complaints = result.error.issues.flatMap(issue =>
-    complaintsOf(issue, data, source).map(
-      ({ path, text }) => `${place(offsetOf(document, path), path)}: ${text}`,
-    ),
-  )
+  const all = result.error.issues.flatMap(issue => complaintsOf(issue, data, source))
+  const complaints = all
+    .slice(0, MAX_COMPLAINTS)
+    .map(({ path, text }) => `${place(offsetOf(document, path), path)}: ${text}`)
+  if (all.length > MAX_COMPLAINTS)
+    complaints.push(`${source.fileName}: ${all.length - MAX_COMPLAINTS} more flaws`)
   throw new TriremeError(source.code, complaints.join('\n'))
+}
+
+const TAGGED = 'a YAML tag (!…), expected a plain value'
+
+/** Where the first node with a tag of its own begins, also one that the schema knows. */
+function firstTagged(document: Document): number | undefined {
+  let offset: number | undefined
+  visit(document, (_key, node) => {
+    if (!isNode(node) || !('tag' in node) || node.tag === undefined) return undefined
+    offset = node.range?.[0] ?? 0
+    return visit.BREAK
+  })
+  return offset
 }
 
 /** What the parser says, without the piece of the text that it may quote: that may be a secret. */
 function explain(flaw: { code: string; message: string }): string {
   if (flaw.code === 'DUPLICATE_KEY') return 'the key is there twice, expected every key once'
-  if (flaw.code === 'TAG_RESOLVE_FAILED') return 'a YAML tag (!…), expected a plain value'
+  if (flaw.code === 'TAG_RESOLVE_FAILED') return TAGGED
   if (flaw.code === 'MULTIPLE_DOCS') return 'a second document (---), expected one'
   return `not well-formed YAML: ${flaw.message.replace(/(: "| \\).*$/s, '')}`
 }

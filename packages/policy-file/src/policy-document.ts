@@ -24,9 +24,24 @@ export interface ExternalRule {
   readonly rule: IPRule
 }
 
+/** What holds for the PUs that are selected. */
+export interface PUSettings {
+  readonly pu: readonly Selector[]
+  /** `observe`: what would be denied to or from the PU passes, and is reported. */
+  readonly mode?: EnforcementMode | undefined
+  /** `allow`: the PU may ask its name servers. */
+  readonly dns?: 'allow' | 'deny' | undefined
+}
+
 /** A policy file, read and checked. What no rule allows is denied. */
 export interface PolicyDocument {
   readonly default: 'deny'
   readonly rules: readonly PolicyRule[]
   readonly external: readonly ExternalRule[]
+  /** For PUs of which `pus` says nothing. Default `enforce`. */
+  readonly mode?: EnforcementMode | undefined
+  /** For PUs of which `pus` says nothing. Default `deny`. */
+  readonly dns?: 'allow' | 'deny' | undefined
+  /** For each setting the first that selects a PU and has it decides. */
+  readonly pus?: readonly PUSettings[] | undefined
 }

@@ -33,6 +33,54 @@ const WEB =
 const is = (key: string, ...values: string[]) => ({ key, operator: '=', values })
 const ANYONE = { key: ISSUER_TAG, operator: '*', values: [] }
 
+describe('the settings of PUs', () => {
+  const of = (yaml: string, tag = 'app=web') => {
+    const { mode, dns } = policyOf(yaml, pu(tag))
+    return { mode, dns }
+  }
+
+  it('are those of the file, or of the first entry that selects the PU and has them', () => {
+    expect(of('default: deny')).toEqual({ mode: 'enforce', dns: undefined })
+    expect(of('mode: observe\ndns: allow')).toEqual({ mode: 'observe', dns: 'allow' })
+    const pus = `mode: observe
+pus:
+  - { pu: { app: db }, mode: enforce }
+  - { pu: [{ app: web }, { app: api }], dns: allow }
+  - { pu: { app: web }, mode: enforce, dns: deny }
+`
+    expect(of(pus)).toEqual({ mode: 'enforce', dns: 'allow' })
+    expect(of(pus, 'app=api')).toEqual({ mode: 'observe', dns: 'allow' })
+    expect(of(pus, 'app=db')).toEqual({ mode: 'enforce', dns: undefined })
+    expect(of(pus, 'app=x')).toEqual({ mode: 'observe', dns: undefined })
+  })
+})
+
+describe('a PU that no rule selects', () => {
+  const warningsOf = async (yaml: string, ...tag: string[]) => {
+    const document = parsePolicy(yaml, 'policy.yaml')
+    const policy = await policyFileResolver({ document, ...mutual }).resolvePolicy('id', pu(...tag))
+    return policy.warnings
+  }
+
+  it('is warned about, with the nearest tag of the policy', async () => {
+    const none = 'no rule of the policy selects this PU'
+    expect(await warningsOf(WEB, 'app=wbe')).toEqual([`${none}: its app=wbe is one letter away from app=web`])
+    expect(await warningsOf(WEB, 'x=1', 'ap=wb')).toEqual([
+      `${none}: its ap=wb is two letters away from app=web`,
+    ])
+    expect(await warningsOf(WEB, 'app=batch')).toEqual([none])
+    expect(await warningsOf('default: deny')).toEqual([none])
+  })
+
+  it('is not one that either end of a rule or an external rule selects', async () => {
+    const external =
+      'external: [{ name: e, pu: { app: x }, direction: in, networks: [192.0.2.0/24], action: allow }]'
+    expect(await warningsOf(WEB, 'app=web')).toBeUndefined()
+    expect(await warningsOf(WEB, 'app=cli')).toBeUndefined()
+    expect(await warningsOf(external, 'app=x')).toBeUndefined()
+  })
+})
+
 describe('policyFor', () => {
   it('denies everything to a PU that no rule names', () => {
     expect(policyOf(WEB, pu('app=db'))).toEqual({

@@ -1,9 +1,18 @@
-import type { FilterQueue, IPRule, PortRange, PUPolicy } from '@trireme/core'
+import {
+  compileNetworks,
+  EMBEDDED_RESOLVER,
+  type FilterQueue,
+  type IPRule,
+  type PortRange,
+  type PUPolicy,
+  parseAddress,
+} from '@trireme/core'
 import { type AddressGroup, groupsOf } from './address-groups.js'
 import { networkMatches } from './address-sets.js'
 import type { ChainNames, PUChainNames } from './chain-names.js'
 import type { Direction } from './direction.js'
 import type { Family } from './family.js'
+import { RESOLVER } from './own-loopback.js'
 import { portRangeToken } from './pu-match.js'
 import { type Rule, rule } from './rule.js'
 
@@ -40,6 +49,17 @@ export function addressRules(side: PUSide, use: 'tcp' | 'other'): readonly Rule[
     ...groups.flatMap(group => matchesOf(group, side).map(match => rule`${match} -g ${targets[group.tier]}`)),
     rule`-g ${denied}`,
   ]
+}
+
+/** Decide over TCP to Docker's resolver: it shows no identity although it is within the trireme networks. */
+export function resolverRules(side: PUSide): readonly Rule[] {
+  if (side.context.family === 'IPv6') return []
+  const resolver = parseAddress(EMBEDDED_RESOLVER)
+  const applicationACLs = side.policy.applicationACLs
+    .filter(({ networks }) => compileNetworks(networks).contains(resolver))
+    .map(each => ({ ...each, networks: [RESOLVER] }))
+  const decided = addressRules({ ...side, policy: { ...side.policy, applicationACLs } }, 'tcp')
+  return decided.map(each => (each[0] === '-d' ? each : rule`-d ${RESOLVER} ${each}`))
 }
 
 /** Decide over answers to what is not TCP: by the rules for the direction of the flow's first packet. */

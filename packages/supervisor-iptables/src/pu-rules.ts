@@ -1,5 +1,12 @@
 import type { Enforcement, FilterQueue, Isolation } from '@trireme/core'
-import { addressRules, answerRules, icmp, type PUContext, type PUSide } from './address-rules.js'
+import {
+  addressRules,
+  answerRules,
+  icmp,
+  type PUContext,
+  type PUSide,
+  resolverRules,
+} from './address-rules.js'
 import { networkMatches } from './address-sets.js'
 import { puChainNames, puHash } from './chain-names.js'
 import { DIRECTIONS, type Direction } from './direction.js'
@@ -42,7 +49,7 @@ export function puChains(supervised: SupervisedPU, of: PUContext): ReadonlyMap<s
   return new Map([
     ...sides.flatMap((side): [string, readonly Rule[]][] => [
       [chains[side.direction], mainRules(side, supervised)],
-      [synChain(side), synRules(side, queueNumber)],
+      [synChain(side), synRules(side, supervised)],
       [side.direction === 'in' ? chains.answerIn : chains.answerOut, answerRules(side)],
       [side.direction === 'in' ? chains.denyIn : chains.denyOut, denyingRules(side, queueNumber)],
     ]),
@@ -100,7 +107,7 @@ function loopbackRules(direction: Direction, by: Isolation['by']): readonly Rule
   return direction === 'in' ? [rule`-i lo -j RETURN`] : [rule`-o lo -m conntrack --ctdir REPLY -j RETURN`]
 }
 
-function synRules(side: PUSide, queueNumber: number): readonly Rule[] {
+function synRules(side: PUSide, { pu, enforcement: { queueNumber } }: SupervisedPU): readonly Rule[] {
   const { chains, direction, context } = side
   const { names, filterQueue, triremeNetworks } = context
   const peer = direction === 'in' ? 'source' : 'destination'
@@ -110,6 +117,7 @@ function synRules(side: PUSide, queueNumber: number): readonly Rule[] {
     rule`-m conntrack --ctdir REPLY ${logTo(filterQueue, { queueNumber, outcome: 'drop.state' })}`,
     rule`-m conntrack --ctdir REPLY -j DROP`,
     ...(direction === 'in' ? [overlay] : []),
+    ...(direction === 'out' && pu.runtime.isolation.by === 'netns' ? resolverRules(side) : []),
     ...networkMatches(triremeNetworks, peer, names.prefix).map(match => rule`${match} -g ${chains.trap}`),
     ...addressRules(side, 'tcp'),
   ]

@@ -165,11 +165,30 @@ describe('the rules', () => {
     const isolation = { by: 'netns', path: '/run/netns/x' } as const
     const own = { ...input, pus: [supervised('web', {}, { isolation })] }
     const notTheResolver = '! -s 127.0.0.11/32 ! -d 127.0.0.11/32'
-    expect(chain(names.in, own)[1]).toBe(`${notTheResolver} -i lo -j RETURN`)
-    expect(chain(names.out, own)[1]).toBe(`${notTheResolver} -o lo -j RETURN`)
+    expect(chain(names.in, own)[1]).toBe('-i lo -j RETURN')
+    expect(chain(names.out, own).slice(1, 3)).toEqual([
+      `${notTheResolver} -o lo -j RETURN`,
+      '-s 127.0.0.11/32 -o lo -m conntrack --ctdir REPLY -j RETURN',
+    ])
     expect(chain(names.out, own, 'IPv6')[1]).toBe('-o lo -j RETURN')
     expect(puChain('in', own)).toContain('-i lo -j RETURN')
     expect(puChain('out', own)).toContain('-o lo -m conntrack --ctdir REPLY -j RETURN')
+  })
+
+  it('judge TCP to the resolver of the engine by the rules over addresses, before the trireme networks', () => {
+    const isolation = { by: 'netns', path: '/run/netns/x' } as const
+    const dns = ipRule('accept', ['127.0.0.0/8'], { protocol: 'tcp', ports: [range(53)] })
+    const applicationACLs = [dns, ipRule('accept', ['192.0.2.0/24'])]
+    const of = (differences: object) => ({
+      ...input,
+      pus: [supervised('web', { applicationACLs }, differences)],
+    })
+    expect(puChain('synOut', of({ isolation })).slice(2, 4)).toEqual([
+      `-d 127.0.0.11/32 -p tcp -m tcp --dport 53 -g A-${hash}`,
+      `-d 127.0.0.11/32 -g OD-${hash}`,
+    ])
+    expect(puChain('synOut', of({ isolation }), 'IPv6').join()).not.toContain('127.0.0.11')
+    expect(puChain('synOut', of({})).join()).not.toContain('127.0.0.11')
   })
 
   it('drop what was let out to the own loopback and is then translated to another host', () => {

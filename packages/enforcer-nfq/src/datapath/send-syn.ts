@@ -1,4 +1,4 @@
-import { encodeSyn, sha256 } from '@trireme/core'
+import { EMBEDDED_RESOLVER, encodeSyn, parseAddress, sha256 } from '@trireme/core'
 import { attachOverlay } from '../packet/edit.js'
 import type { TcpPacket } from '../packet/tcp-packet.js'
 import { rejected } from './decisions.js'
@@ -22,7 +22,8 @@ export function sendSyn(path: Path, pu: PUContext, packet: TcpPacket): Verdict {
   if (released?.isn === packet.sequence) return drop('state')
   // Its socket is gone, also where this SYN comes to nothing.
   if (released || (known && known.isn !== packet.sequence)) path.clients.remove(packet.tuple)
-  if (!path.triremeNetworks.contains(packet.destination)) return sendPlainSyn(path, pu, packet)
+  if (!path.triremeNetworks.contains(packet.destination) || isOwnResolver(pu, packet))
+    return sendPlainSyn(path, pu, packet)
   const isResend = known?.isn === packet.sequence && isCurrent(path, known, pu)
   const flow = isResend ? known : newClientFlow(path, pu, packet)
   if (!flow) return withoutRecord(path, pu, key)
@@ -63,6 +64,13 @@ function noteUnanswered(path: Path, flow: ClientFlow): void {
   const hint = isKnown ? LIKELY_AT_KNOWN_HOST : LIKELY_AT_SILENT_HOST
   const decision = { verdict: 'reject', reason: 'unanswered', rule: '', observed: false, hint } as const
   path.reporter.report({ pu, decision, role: 'client', key, flowID: id })
+}
+
+const RESOLVER = parseAddress(EMBEDDED_RESOLVER)
+
+/** Docker's resolver shows no identity: it is the engine's, inside of the container's namespace. */
+function isOwnResolver({ pu }: PUContext, { destination }: TcpPacket): boolean {
+  return pu.runtime.isolation.by === 'netns' && Buffer.compare(destination, RESOLVER) === 0
 }
 
 function newClientFlow(path: Path, pu: PUContext, packet: TcpPacket): ClientFlow | undefined {

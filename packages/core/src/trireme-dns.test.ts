@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest'
+import { type ManualClock, manualClock } from './testing/manual-clock.js'
+import { newTestCollector, newTestIsolator, newTestPolicyResolver } from './testing/plugin-doubles.js'
+import { testPolicy, testRuntime } from './testing/sample-data.js'
+import { newTrireme } from './trireme.js'
+
+function newStage(clock: ManualClock = manualClock()) {
+  const state = { servers: ['192.0.2.53'] as readonly string[], reads: 0 }
+  const resolver = newTestPolicyResolver()
+  resolver.mockResolvePolicy(() => testPolicy({ dns: 'allow', warnings: ['mind the gap'] }))
+  const collector = newTestCollector()
+  const trireme = newTrireme({
+    serverID: 'host-a',
+    resolver,
+    isolators: { 'linux-process': newTestIsolator() },
+    collector,
+    clock,
+    nameServersOf: () => {
+      state.reads += 1
+      return state.servers
+    },
+  })
+  trireme.setPURuntime('web', testRuntime())
+  const networks = () => trireme.puInfos()[0]?.policy.applicationACLs.map(rule => rule.networks)
+  return { trireme, collector, clock, state, networks }
+}
+
+it('dns: allow follows the name servers of the PU, and gives up none for a moment without any', async () => {
+  const { trireme, collector, clock, state, networks } = newStage()
+  await trireme.start()
+  await trireme.handlePUEvent('web', 'start')
+  expect(networks()).toEqual([['192.0.2.53/32'], ['192.0.2.53/32']])
+  expect(collector.puRecords.at(-1)).toMatchObject({ event: 'start', warnings: ['mind the gap'] })
+  state.servers = []
+  clock.advance(5_000)
+  expect(networks()).toEqual([['192.0.2.53/32'], ['192.0.2.53/32']])
+  state.servers = ['192.0.2.54', '::1']
+  clock.advance(5_000)
+  await expect.poll(networks).toEqual([
+    ['192.0.2.54/32', '::1/128'],
+    ['192.0.2.54/32', '::1/128'],
+  ])
+  expect(collector.puRecords.at(-1)?.event).toBe('update')
+  await trireme.updatePolicy('web', testPolicy({ dns: 'deny' }))
+  expect(networks()).toEqual([])
+  const { reads } = state
+  clock.advance(60_000)
+  expect(state.reads).toBe(reads)
+  await trireme.stop()
+})
+
+it('no file is read for a PU that has ended', async () => {
+  const { trireme, clock, state } = newStage()
+  await trireme.start()
+  await trireme.handlePUEvent('web', 'start')
+  await trireme.handlePUEvent('web', 'stop')
+  const { reads } = state
+  clock.advance(60_000)
+  expect(state.reads).toBe(reads)
+})
