@@ -38,7 +38,7 @@ it('what another server ID left is named, and removed by `uninstall --all`, but 
   await old.crash()
   const live = teardown.own(await Daemon.start(host, { policy }))
   const status = await problemsOf(live)
-  expect(status).toMatch(new RegExp(`problem: rules of server ID ${old.serverID} .*trireme uninstall --all`))
+  expect(status).toMatch(new RegExp(`rules of server ID ${old.serverID} .*trireme uninstall --all`))
   const removed = await run(host, TRIREME, 'uninstall', '--all')
   expect(removed).toMatchObject({ code: 0, stderr: '' })
   expect(removed.stdout).toContain(`removed: cgroups and state of server ID ${old.serverID}`)
@@ -64,7 +64,7 @@ it('rules of other programs that defeat ours are named: NOTRACK, and marks witho
   for (const command of rules) expect(await run(host, ...command)).toMatchObject({ code: 0 })
   const daemon = teardown.own(await Daemon.start(host, { policy }))
   const status = await problemsOf(daemon)
-  const lines = status.split('\n').filter(line => line.startsWith('problem: '))
+  const lines = status.slice(status.indexOf('\nproblems\n')).split('\n')
   const about = (...words: readonly string[]) =>
     lines.filter(line => words.every(word => line.includes(word))).length
   expect(about('IPv4 raw PREROUTING', 'keeps packets from connection tracking')).toBe(1)

@@ -16,7 +16,7 @@ let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'instances-'))
 })
-afterEach(() => rm(folder, { recursive: true }))
+afterEach(() => rm(folder, { recursive: true, force: true }))
 
 it('a daemon is known until it is forgotten, and is no neighbour of itself', async () => {
   await registerInstance(OWN, folder)

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { readProcessFacts } from '@trireme/monitor-linux-cgroup'
 import { z } from 'zod'
+import { removeIfEmpty } from './remove-if-empty.js'
 import { writeAtomically } from './write-atomically.js'
 
 /** Lost when the machine starts anew, as rules and cgroups are. */
@@ -28,16 +29,22 @@ export async function registerInstance(
 ): Promise<void> {
   const { serverID, stateDir, socket } = own
   const instance = { serverID, stateDir, socket, pid: process.pid, ...(await readProcessFacts('self'))! }
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  await writeAtomically(fileOf(instance, folder), JSON.stringify(instance))
+  const write = async () => {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await writeAtomically(fileOf(instance, folder), JSON.stringify(instance))
+  }
+  // An uninstall of another namespace may remove the empty folder between the two.
+  await write().catch(error => (error.code === 'ENOENT' ? write() : Promise.reject(error)))
 }
 
-/** Forgets an instance that has left nothing. */
+/** Forgets an instance that has left nothing, and removes the folders that the last one leaves empty. */
 export async function forgetInstance(
   instance: Pick<Instance, 'serverID' | 'networkNamespace'>,
   folder = FOLDER,
 ): Promise<void> {
   await rm(fileOf(instance, folder), { force: true })
+  await removeIfEmpty(folder)
+  if (folder === FOLDER) await removeIfEmpty(dirname(FOLDER))
 }
 
 /** The same of this process's namespace. */

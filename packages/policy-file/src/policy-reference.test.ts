@@ -5,7 +5,7 @@ import { parsePolicy } from './parse-policy.js'
 /** The blocks of one language in a page of the repository. */
 function blocksOf(page: string, language: string): readonly string[] {
   const text = readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8')
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}[^\\n]*\\n(.*?)^\`\`\``, 'gms'))].map(
     ([, block]) => block ?? '',
   )
 }
