@@ -70,9 +70,13 @@ describe('the quick start of the configurator', () => {
     `
     await writeFile(join(folder, 'missing.mjs'), program)
     const missing = async () => (await shell(folder, 'node missing.mjs')).stdout
-    expect(await missing()).toMatch(/^ERR_PEER_DEPENDENCY .*npm install @trireme\/monitor-docker/)
+    const [enforcer, supervisor, monitor] = ['enforcer-nfq', 'supervisor-iptables', 'monitor-docker'].map(
+      name => `@trireme/${name}`,
+    )
+    expect(await missing()).toMatch(/^ERR_PEER_DEPENDENCY /)
+    expect(await missing()).toContain(`(npm install ${enforcer} ${supervisor} ${monitor})`)
     await installPackages(folder, ['@trireme/monitor-docker'])
-    expect(await missing()).toMatch(/^ERR_PEER_DEPENDENCY .*npm install @trireme\/enforcer-nfq/)
+    expect(await missing()).toContain(`(npm install ${enforcer} ${supervisor})`)
   })
 })
 

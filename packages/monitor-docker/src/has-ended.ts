@@ -13,7 +13,7 @@ export interface Witnesses {
 
 /** How long the engine may take to notice what the kernel knows already. */
 const LOOK_MS = 100
-const LOOKS = 50
+const LOOKS = 150
 const ENDED = { Running: false, Pid: 0 } as const
 
 /**

@@ -3,7 +3,7 @@ import { parseAddress } from '@trireme/core'
 
 const REFRESH_AFTER_MS = 1000
 /** For an address that was not known: whoever dials one that the host has just got shall not wait for a resend. */
-const RETRY_AFTER_MS = 100
+const RETRY_AFTER_MS = 20
 
 export interface LocalAddressesOptions {
   /** By which others reach the host though no interface has them. */
