@@ -98,7 +98,8 @@ describe('real programs', () => {
       ) as IperfReport
       expect(report.error).toBeUndefined()
       expect(report.start.connected).toHaveLength(options.includes('8') ? 8 : 1)
-      expect(report.end.sum_received.bytes).toBeGreaterThan(40_000_000)
+      // What still lies in eight sockets' buffers when the sender is done counts as not received.
+      expect(report.end.sum_received.bytes).toBeGreaterThan(25_000_000)
     }
   })
 
