@@ -10,6 +10,7 @@ import {
 import { type AddressGroup, groupsOf } from './address-groups.js'
 import { networkMatches } from './address-sets.js'
 import type { ChainNames, PUChainNames } from './chain-names.js'
+import { parseCIDR } from './cidr.js'
 import type { Direction } from './direction.js'
 import type { Family } from './family.js'
 import { RESOLVER } from './own-loopback.js'
@@ -56,7 +57,9 @@ export function resolverRules(side: PUSide): readonly Rule[] {
   if (side.context.family === 'IPv6') return []
   const resolver = parseAddress(EMBEDDED_RESOLVER)
   const applicationACLs = side.policy.applicationACLs
-    .filter(({ networks }) => compileNetworks(networks).contains(resolver))
+    .filter(({ networks }) =>
+      compileNetworks(networks.flatMap(network => parseCIDR(network)?.text ?? [])).contains(resolver),
+    )
     .map(each => ({ ...each, networks: [RESOLVER] }))
   const decided = addressRules({ ...side, policy: { ...side.policy, applicationACLs } }, 'tcp')
   return decided.map(each => (each[0] === '-d' ? each : rule`-d ${RESOLVER} ${each}`))
