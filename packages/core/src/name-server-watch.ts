@@ -4,6 +4,8 @@ import type { PURuntime } from './pu.js'
 export type NameServersOf = (runtime: PURuntime) => readonly string[]
 
 const PERIOD_MS = 5_000
+/** So many files are read at a time, some milliseconds: the event loop has its turn in between. */
+const SLICE = 64
 
 /** Knows which name servers each PU was given, and says where its resolv.conf names others by now. */
 export class NameServerWatch {
@@ -37,13 +39,22 @@ export class NameServerWatch {
     this.#cancelTimer = undefined
   }
 
-  #look(): void {
+  #look(pending: readonly string[] = [...this.#watched.keys()]): void {
     this.#cancelTimer = undefined
-    for (const [contextID, { runtime, given }] of this.#watched) {
-      const servers = this.#nameServersOf(runtime)
-      // A file that is being replaced, or whose process has ended, names none for a moment: what was given stays.
-      if (servers.length > 0 && servers.join(' ') !== given) this.#onChange(contextID)
-    }
-    if (this.#watched.size > 0) this.#cancelTimer = this.#clock.setTimer(() => this.#look(), PERIOD_MS)
+    for (const contextID of pending.slice(0, SLICE)) this.#compare(contextID)
+    const left = pending.slice(SLICE)
+    if (this.#watched.size === 0) return
+    this.#cancelTimer =
+      left.length > 0
+        ? this.#clock.setTimer(() => this.#look(left), 0)
+        : this.#clock.setTimer(() => this.#look(), PERIOD_MS)
+  }
+
+  #compare(contextID: string): void {
+    const watched = this.#watched.get(contextID)
+    if (watched === undefined) return
+    const servers = this.#nameServersOf(watched.runtime)
+    // A file that is being replaced, or whose process has ended, names none for a moment: what was given stays.
+    if (servers.length > 0 && servers.join(' ') !== watched.given) this.#onChange(contextID)
   }
 }

@@ -21,11 +21,13 @@ export function nameServers(text: string): readonly string[] {
 }
 
 /**
- * The resolvers in force for a PU, by the resolv.conf that its first process sees, the host's where none is known; none where it
- * cannot be read. With Docker's resolver come those that this one asks from inside the container.
+ * The resolvers in force for a PU; none where they cannot be read. A PU with a network namespace of its own has those of the
+ * resolv.conf that its first process sees; with Docker's resolver come those that this one asks from inside the container. A PU in the
+ * host's namespace has the host's: any process can make a mount namespace in which that file says something else.
  */
-export function readNameServers({ pid }: Pick<PURuntime, 'pid'>): readonly string[] {
-  return nameServersIn(pid === undefined ? '/' : `/proc/${pid}/root`)
+export function readNameServers({ pid, isolation }: Pick<PURuntime, 'pid' | 'isolation'>): readonly string[] {
+  const isOnHost = isolation.by !== 'netns' && isolation.by !== 'interfaces'
+  return nameServersIn(isOnHost || pid === undefined ? '/' : `/proc/${pid}/root`)
 }
 
 /** The resolvers in force for processes with this root directory, on a host with that one. */

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { NameServerWatch } from './name-server-watch.js'
 import { type ManualClock, manualClock } from './testing/manual-clock.js'
 import { newTestCollector, newTestIsolator, newTestPolicyResolver } from './testing/plugin-doubles.js'
 import { testPolicy, testRuntime } from './testing/sample-data.js'
@@ -57,4 +58,38 @@ it('no file is read for a PU that has ended', async () => {
   const { reads } = state
   clock.advance(60_000)
   expect(state.reads).toBe(reads)
+})
+
+it('a reload changes nothing for a PU whose policy allows DNS and is the same', async () => {
+  const { trireme } = newStage()
+  await trireme.start()
+  await trireme.handlePUEvent('web', 'start')
+  expect(await trireme.refreshPolicies()).toEqual([])
+  await trireme.stop()
+})
+
+it('reads the files of a thousand PUs in slices', async () => {
+  const clock = manualClock()
+  const reads: string[] = []
+  const watch = new NameServerWatch(
+    clock,
+    () => {
+      reads.push('read')
+      return []
+    },
+    () => {},
+  )
+  for (let index = 0; index < 1000; index++) watch.watch(`pu-${index}`, testRuntime())
+  const perTurn: number[] = []
+  const turn = (callback: () => void) => () => {
+    reads.length = 0
+    callback()
+    perTurn.push(reads.length)
+  }
+  const { setTimer } = clock
+  clock.setTimer = (callback, delayMs) => setTimer(turn(callback), delayMs)
+  clock.advance(10_000)
+  watch.stop()
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(64)
+  expect(perTurn.reduce((sum, each) => sum + each, 0)).toBeGreaterThanOrEqual(1000)
 })

@@ -218,7 +218,7 @@ class Orchestrator implements Trireme {
     const { isolator, pu } = active
     try {
       const policy = await this.#resolve(contextID, pu.runtime)
-      if (isDeepStrictEqual(withClosedPorts(policy, pu.runtime.closedPorts), pu.policy)) return false
+      if (isDeepStrictEqual(policy, this.#policies.get(contextID))) return false
       await this.#activate(isolator, { ...pu, policy })
     } catch (error) {
       this.#record({ contextID, event: 'update', tags: this.#tags(contextID) }, error)
