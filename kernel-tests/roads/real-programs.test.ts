@@ -98,6 +98,7 @@ describe('real programs', () => {
       ) as IperfReport
       expect(report.error).toBeUndefined()
       expect(report.start.connected).toHaveLength(options.includes('8') ? 8 : 1)
+      expect(report.end.sum_sent.bytes).toBeGreaterThanOrEqual(50_000_000)
       // What still lies in eight sockets' buffers when the sender is done counts as not received.
       expect(report.end.sum_received.bytes).toBeGreaterThan(25_000_000)
     }
@@ -154,7 +155,7 @@ describe('real programs', () => {
 interface IperfReport {
   readonly error?: string
   readonly start: { readonly connected: readonly unknown[] }
-  readonly end: { readonly sum_received: { readonly bytes: number } }
+  readonly end: Readonly<Record<'sum_sent' | 'sum_received', { readonly bytes: number }>>
 }
 
 /** curl's arguments for a URL with a range: an IPv6 address in brackets would be taken for one. */
