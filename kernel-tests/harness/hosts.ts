@@ -33,6 +33,8 @@ export async function makeTwoHosts(): Promise<TwoHosts> {
       ...['ip', '-n', a.name, 'link', 'add', 'eth0', 'type', 'veth'],
       ...['peer', 'name', 'eth0', 'netns', b.name],
     ])
+    // Both ends are up before either has an address: a link that comes up later answers no solicitation for a second.
+    for (const { name } of made) await mustRun(['ip', '-n', name, 'link', 'set', 'eth0', 'up'])
     return { a: await address(a, 1), b: await address(b, 2), stop }
   } catch (error) {
     await stop()
@@ -51,6 +53,5 @@ async function address(namespace: NetworkNamespace, last: number): Promise<Host>
   await mustRun(['ip', '-n', namespace.name, 'addr', 'add', `${addresses.IPv4}/24`, 'dev', 'eth0'])
   // Without duplicate detection the address is usable at once.
   await mustRun(['ip', '-n', namespace.name, 'addr', 'add', `${addresses.IPv6}/64`, 'dev', 'eth0', 'nodad'])
-  await mustRun(['ip', '-n', namespace.name, 'link', 'set', 'eth0', 'up'])
   return { namespace, addresses }
 }
